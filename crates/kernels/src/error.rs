@@ -1,0 +1,148 @@
+//! The errors kernels return.
+//!
+//! A kernel error is something the caller must fix or a broken invariant. Bad input is not an error:
+//! readers return rejected records beside the rows (see `reject.rs`).
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Result of a kernel.
+pub type Result<T, E = KernelError> = std::result::Result<T, E>;
+
+/// What went wrong, with the values that mattered.
+///
+/// [`KernelError::code`] is stable and is the code users see; `src/core/errors.ts` holds the registry
+/// with a hint for each.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// A column that the operator needs is not in the batch.
+    ColumnMissing {
+        /// The column asked for.
+        name: String,
+        /// The columns there are.
+        available: Vec<String>,
+    },
+    /// A column has another type than the operator needs.
+    ColumnType {
+        /// The column.
+        name: String,
+        /// The type the operator needs.
+        expected: String,
+        /// The type it has.
+        got: String,
+    },
+    /// Reading or writing a local file failed.
+    Io {
+        /// What was being done, as in "write".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// Bytes that should be in a format are not.
+    Format {
+        /// The format, as in "parquet".
+        format: &'static str,
+        /// What is wrong, with offsets where they are known.
+        reason: String,
+    },
+    /// A tokenizer file cannot be used or failed on a text.
+    Tokenizer {
+        /// What is wrong.
+        reason: String,
+    },
+    /// An option has a value the kernel cannot work with.
+    Option {
+        /// The option.
+        name: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// An object was used after `dispose()`.
+    Disposed {
+        /// The kind of object.
+        what: &'static str,
+    },
+    /// A broken invariant of ours: a bug.
+    Internal {
+        /// What did not hold.
+        reason: String,
+    },
+}
+
+impl KernelError {
+    /// The stable code of this error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ColumnMissing { .. } => "GM_COLUMN_MISSING",
+            Self::ColumnType { .. } => "GM_COLUMN_TYPE",
+            Self::Io { source, .. } if is_disk_full(source) => "GM_DISK_FULL",
+            Self::Io { .. } => "GM_IO",
+            Self::Format { .. } => "GM_FORMAT",
+            Self::Tokenizer { .. } => "GM_TOKENIZER",
+            Self::Option { .. } => "GM_CONFIG",
+            Self::Disposed { .. } => "GM_DISPOSED",
+            Self::Internal { .. } => "GM_INTERNAL",
+        }
+    }
+
+    /// An I/O error while doing `action` to `path`.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Bytes that are not in `format`.
+    pub fn format(format: &'static str, reason: impl fmt::Display) -> Self {
+        Self::Format { format, reason: reason.to_string() }
+    }
+
+    /// A broken invariant.
+    pub fn internal(reason: impl fmt::Display) -> Self {
+        Self::Internal { reason: reason.to_string() }
+    }
+}
+
+fn is_disk_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ColumnMissing { name, available } => {
+                write!(f, "there is no column '{name}'; the columns are {}", available.join(", "))
+            }
+            Self::ColumnType { name, expected, got } => {
+                write!(f, "column '{name}' has type {got}, expected {expected}")
+            }
+            Self::Io { action, path, source } => {
+                write!(f, "cannot {action} {}: {source}", path.display())
+            }
+            Self::Format { format, reason } => write!(f, "not valid {format}: {reason}"),
+            Self::Tokenizer { reason } => write!(f, "tokenizer: {reason}"),
+            Self::Option { name, reason } => write!(f, "option '{name}': {reason}"),
+            Self::Disposed { what } => write!(f, "this {what} was disposed and cannot be used"),
+            Self::Internal { reason } => write!(f, "internal error: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for KernelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<arrow_schema::ArrowError> for KernelError {
+    fn from(error: arrow_schema::ArrowError) -> Self {
+        Self::internal(error)
+    }
+}

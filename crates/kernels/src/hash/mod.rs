@@ -1,0 +1,3 @@
+//! Hashing: block checksums of shards, keys of rows.
+
+pub mod blocks;

@@ -1,0 +1,15 @@
+//! Pure Rust kernels of Gristmill.
+//!
+//! Everything that touches bytes lives here: parsing, text, hashing, tokenising, packing and the hot
+//! paths of formats. No binding types, no policy: thresholds, defaults and scheduling belong to the
+//! TypeScript layers, and the seam to them is `crates/node`.
+
+pub mod batch;
+pub mod error;
+pub mod formats;
+pub mod hash;
+pub mod reject;
+pub mod removed;
+
+pub use batch::Batch;
+pub use error::{KernelError, Result};

@@ -1,0 +1,135 @@
+//! The record of each removed row: the answer to "why is this row not in the output?".
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::builder::{Float64Builder, StringBuilder, UInt64Builder};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::formats::parquet_write::ParquetWriter;
+use crate::formats::shard_file::FinishedFile;
+
+/// Where the row that made another one superfluous lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper {
+    /// Its id.
+    pub id: String,
+    /// Its input file.
+    pub file: String,
+    /// Its position in the file.
+    pub position: u64,
+}
+
+/// What removed a set of rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Reason<'a> {
+    /// Name of the step.
+    pub step: &'a str,
+    /// Rule within the step.
+    pub rule: &'a str,
+    /// Measured value of each row of the batch, where the rule measures.
+    pub values: Option<&'a Float64Array>,
+    /// What the value was held against.
+    pub threshold: Option<f64>,
+}
+
+/// Removed rows of one task, in the order they were removed.
+#[derive(Default)]
+pub struct RemovedLog {
+    id: StringBuilder,
+    file: StringBuilder,
+    position: UInt64Builder,
+    step: StringBuilder,
+    rule: StringBuilder,
+    value: Float64Builder,
+    threshold: Float64Builder,
+    keeper: StringBuilder,
+    keeper_file: StringBuilder,
+    keeper_position: UInt64Builder,
+    rows: u64,
+}
+
+/// Schema of `removed/*.parquet`.
+#[must_use]
+pub fn schema() -> SchemaRef {
+    let field = |name: &str, kind: DataType, nullable: bool| Field::new(name, kind, nullable);
+    Arc::new(Schema::new(vec![
+        field("id", DataType::Utf8, false),
+        field("file", DataType::Utf8, false),
+        field("position", DataType::UInt64, false),
+        field("step", DataType::Utf8, false),
+        field("rule", DataType::Utf8, false),
+        field("value", DataType::Float64, true),
+        field("threshold", DataType::Float64, true),
+        field("keeper", DataType::Utf8, true),
+        field("keeper_file", DataType::Utf8, true),
+        field("keeper_position", DataType::UInt64, true),
+    ]))
+}
+
+impl RemovedLog {
+    /// Rows recorded so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Clears the rows where `keep` is false from the selection and records those that were still in.
+    /// Returns how many that were.
+    ///
+    /// # Errors
+    /// `Internal` when `keep` has another length than the batch.
+    pub fn remove(&mut self, batch: &mut Batch, keep: &BooleanBuffer, reason: Reason<'_>) -> Result<u64> {
+        let mut removed = 0;
+        for row in (&!keep).set_indices() {
+            if batch.is_kept(row) {
+                self.record(batch, row, reason, None);
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            batch.retain(keep)?;
+        }
+        Ok(removed)
+    }
+
+    /// Records one row without touching the selection.
+    pub fn record(&mut self, batch: &Batch, row: usize, reason: Reason<'_>, keeper: Option<&Keeper>) {
+        self.id.append_value(batch.id_of(row));
+        self.file.append_value(batch.file_of(row));
+        self.position.append_value(batch.position().value(row));
+        self.step.append_value(reason.step);
+        self.rule.append_value(reason.rule);
+        self.value.append_option(reason.values.map(|values| values.value(row)));
+        self.threshold.append_option(reason.threshold);
+        self.keeper.append_option(keeper.map(|keeper| &keeper.id));
+        self.keeper_file.append_option(keeper.map(|keeper| &keeper.file));
+        self.keeper_position.append_option(keeper.map(|keeper| keeper.position));
+        self.rows += 1;
+    }
+
+    /// Writes the records to a Parquet file.
+    ///
+    /// # Errors
+    /// `Io` when writing fails.
+    pub fn finish(mut self, path: impl AsRef<Path>) -> Result<FinishedFile> {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.id.finish()),
+            Arc::new(self.file.finish()),
+            Arc::new(self.position.finish()),
+            Arc::new(self.step.finish()),
+            Arc::new(self.rule.finish()),
+            Arc::new(self.value.finish()),
+            Arc::new(self.threshold.finish()),
+            Arc::new(self.keeper.finish()),
+            Arc::new(self.keeper_file.finish()),
+            Arc::new(self.keeper_position.finish()),
+        ];
+        let mut writer = ParquetWriter::create(path, schema())?;
+        writer.write(&RecordBatch::try_new(schema(), columns)?)?;
+        writer.finish()
+    }
+}

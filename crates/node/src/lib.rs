@@ -1,0 +1,20 @@
+//! napi-rs bindings of the Gristmill kernels.
+//!
+//! Converts, guards and delegates: types across, errors across as data, panics caught. No algorithm
+//! lives here, and `src/kernels` is the only importer.
+
+mod batch;
+mod guard;
+mod removed;
+
+/// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
+/// threads, where the system allocator keeps what was freed (measured as resident memory that never
+/// falls between tasks).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Version of the kernels; part of every task's name.
+#[napi_derive::napi]
+pub fn kernel_version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

@@ -1,0 +1,82 @@
+/**
+ * What a step is. Each step is one file beside this one; `index.ts` is the table of them.
+ *
+ * A step is prepared once, where the run is planned (files looked up, expressions typed), and opened in
+ * each worker for each task. What `prepare` returns crosses to the workers, so it is plain data.
+ */
+import type { z } from 'zod'
+import type { NativeRemovedLog } from '../../native/index.js'
+import type { Batch, Columns } from '../kernels/batch.js'
+
+export interface PrepareContext {
+  /** Columns that come in. */
+  readonly columns: Columns
+  /** Where relative paths in the configuration start: an absolute local folder. */
+  readonly baseFolder: string
+  /** The step's place for messages, as in `steps[2].filter`. */
+  readonly place: string
+}
+
+export interface Prepared<Payload> {
+  /** Columns that go out. */
+  readonly columns: Columns
+  /** What the rows depend on besides the configuration, as plain JSON: hashes of files, token ids. Part of every task's name. */
+  readonly identity: unknown
+  /** What `open` needs; plain data. */
+  readonly payload: Payload
+}
+
+export interface StepContext {
+  /** Takes the records of removed rows. */
+  readonly removed: NativeRemovedLog
+  /** The step's name in the records. */
+  readonly step: string
+  /** A function of the user's pipeline module, by its index. */
+  userFunction(index: number): (...args: never[]) => unknown
+}
+
+/** A step at work in one task. */
+export interface StepRunner extends Disposable {
+  /**
+   * Works on a batch in place; returns another one only when the rows are other rows (the caller disposes the
+   * old). May be asynchronous: a user's function may wait.
+   */
+  run(batch: Batch): Batch | undefined | Promise<Batch | undefined>
+}
+
+interface StepDocs<Config> {
+  /** As in the pipeline file, as in `exact-dedup`. */
+  readonly name: string
+  /** One sentence for `gristmill steps`. */
+  readonly summary: string
+  /** A YAML list item, as in `- filter: "length(text) >= 64"`; parsed by a test. */
+  readonly example: string
+  /** Accepts the value in the pipeline file; every option carries `.describe(...)`. */
+  readonly config: z.ZodType<Config>
+}
+
+/** A step that sees one batch at a time. */
+export interface MapStep<Config, Payload> extends StepDocs<Config> {
+  readonly kind: 'map'
+  prepare(config: Config, context: PrepareContext): Promise<Prepared<Payload>>
+  open(payload: Payload, context: StepContext): StepRunner
+}
+
+/** A step that needs the whole data; the engine carries it out by name (see `engine/plan.ts`). */
+export interface GlobalStep<Config, Payload> extends StepDocs<Config> {
+  readonly kind: 'global'
+  prepare(config: Config, context: PrepareContext): Promise<Prepared<Payload>>
+}
+
+export type AnyStep = MapStep<unknown, unknown> | GlobalStep<unknown, unknown>
+
+/** Types a map step's definition; the table holds it with its types erased. */
+export function defineMapStep<Config, Payload>(step: Omit<MapStep<Config, Payload>, 'kind'>): MapStep<Config, Payload> {
+  return { ...step, kind: 'map' }
+}
+
+export function defineGlobalStep<Config, Payload>(
+  step: Omit<GlobalStep<Config, Payload>, 'kind'>,
+): GlobalStep<Config, Payload> {
+  return { ...step, kind: 'global' }
+}
