@@ -84,10 +84,27 @@ export interface Metrics {
 
 /** Events on standard output with `--json`, one object a line; also what the progress display reads. */
 export type RunEvent =
-  | { readonly event: 'plan'; readonly name: string; readonly stages: readonly { readonly name: string; readonly tasks: number }[]; readonly inputBytes: number; readonly workers: number; readonly memoryBudgetBytes: number }
+  | {
+      readonly event: 'plan'
+      readonly name: string
+      readonly stages: readonly { readonly name: string; readonly tasks: number }[]
+      readonly inputBytes: number
+      readonly workers: number
+      readonly memoryBudgetBytes: number
+    }
   | { readonly event: 'resume'; readonly tasksDone: number }
   | { readonly event: 'stage'; readonly stage: string; readonly tasks: number; readonly skipped: number }
-  | { readonly event: 'progress'; readonly stage: string; readonly tasksDone: number; readonly tasks: number; readonly rows: number; readonly bytes: number; readonly totalBytes: number; readonly seconds: number; readonly rssBytes: number }
+  | {
+      readonly event: 'progress'
+      readonly stage: string
+      readonly tasksDone: number
+      readonly tasks: number
+      readonly rows: number
+      readonly bytes: number
+      readonly totalBytes: number
+      readonly seconds: number
+      readonly rssBytes: number
+    }
   | { readonly event: 'warning'; readonly code: string; readonly message: string; readonly hint: string | undefined }
   | { readonly event: 'done'; readonly out: string; readonly exitCode: number; readonly metrics: Metrics }
   | { readonly event: 'error'; readonly code: string; readonly message: string; readonly hint: string }

@@ -100,9 +100,10 @@ impl Batch {
         let reserved = reserved_fields();
         let schema = record.schema();
         let fits = schema.fields().len() >= RESERVED
-            && reserved.iter().zip(schema.fields()).all(|(want, got)| {
-                want.name() == got.name() && want.data_type() == got.data_type()
-            });
+            && reserved
+                .iter()
+                .zip(schema.fields())
+                .all(|(want, got)| want.name() == got.name() && want.data_type() == got.data_type());
         if !fits {
             return Err(KernelError::format("batch", "the reserved columns are missing"));
         }
@@ -226,7 +227,11 @@ impl Batch {
     /// `Internal` when the lengths differ.
     pub fn retain(&mut self, keep: &BooleanBuffer) -> Result<()> {
         if keep.len() != self.rows() {
-            return Err(KernelError::internal(format!("selection of {} for {} rows", keep.len(), self.rows())));
+            return Err(KernelError::internal(format!(
+                "selection of {} for {} rows",
+                keep.len(),
+                self.rows()
+            )));
         }
         self.kept = Some(match &self.kept {
             Some(kept) => kept & keep,
@@ -283,7 +288,8 @@ impl Batch {
         if let Some(kept) = self.kept.take()
             && kept.count_set_bits() != kept.len()
         {
-            self.record = arrow_select::filter::filter_record_batch(&self.record, &BooleanArray::new(kept, None))?;
+            self.record =
+                arrow_select::filter::filter_record_batch(&self.record, &BooleanArray::new(kept, None))?;
         }
         Ok(())
     }
@@ -294,7 +300,8 @@ impl Batch {
 /// # Errors
 /// `Internal` from the encoder.
 pub fn to_ipc(record: &RecordBatch) -> Result<Vec<u8>> {
-    let mut writer = StreamWriter::try_new(Vec::with_capacity(record.get_array_memory_size() + 4096), &record.schema())?;
+    let mut writer =
+        StreamWriter::try_new(Vec::with_capacity(record.get_array_memory_size() + 4096), &record.schema())?;
     writer.write(record)?;
     Ok(writer.into_inner()?)
 }
@@ -308,7 +315,10 @@ pub fn from_ipc(bytes: Buffer) -> Result<RecordBatch> {
     let mut bytes = bytes;
     let mut decoder = StreamDecoder::new();
     let broken = |error| KernelError::format("arrow", error);
-    decoder.decode(&mut bytes).map_err(broken)?.ok_or_else(|| KernelError::format("arrow", "no record batch in the stream"))
+    decoder
+        .decode(&mut bytes)
+        .map_err(broken)?
+        .ok_or_else(|| KernelError::format("arrow", "no record batch in the stream"))
 }
 
 #[cfg(test)]

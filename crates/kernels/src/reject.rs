@@ -23,7 +23,13 @@ pub struct Reject {
 impl Reject {
     /// A reject of a record whose bytes are at hand.
     #[must_use]
-    pub fn of_bytes(file: &str, offset: u64, record: &[u8], code: &'static str, reason: impl Into<String>) -> Self {
+    pub fn of_bytes(
+        file: &str,
+        offset: u64,
+        record: &[u8],
+        code: &'static str,
+        reason: impl Into<String>,
+    ) -> Self {
         Self {
             file: file.to_owned(),
             offset,

@@ -113,7 +113,9 @@ impl NativeBatch {
     /// The selection as a bitmap, least significant bit first; `null` when all rows are selected.
     #[napi]
     pub fn selection(&self) -> napi::Result<Option<Uint8Array>> {
-        guard("batch.selection", || Ok(self.get()?.kept().map(|kept| kept.sliced().as_slice().to_vec().into())))
+        guard("batch.selection", || {
+            Ok(self.get()?.kept().map(|kept| kept.sliced().as_slice().to_vec().into()))
+        })
     }
 
     /// Ids of all rows: the user's, else "file:position".
@@ -150,7 +152,10 @@ impl NativeBatch {
             self.change(|batch| {
                 let rows = batch.rows();
                 if bitmap.len() * 8 < rows {
-                    return Err(KernelError::internal(format!("bitmap of {} bytes for {rows} rows", bitmap.len())));
+                    return Err(KernelError::internal(format!(
+                        "bitmap of {} bytes for {rows} rows",
+                        bitmap.len()
+                    )));
                 }
                 batch.retain(&BooleanBuffer::new(Buffer::from(bitmap.as_ref()), 0, rows))
             })

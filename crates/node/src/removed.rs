@@ -73,7 +73,10 @@ impl NativeRemovedLog {
             batch.change(|batch| {
                 let rows = batch.rows();
                 if keep.len() * 8 < rows {
-                    return Err(KernelError::internal(format!("bitmap of {} bytes for {rows} rows", keep.len())));
+                    return Err(KernelError::internal(format!(
+                        "bitmap of {} bytes for {rows} rows",
+                        keep.len()
+                    )));
                 }
                 let keep = BooleanBuffer::new(Buffer::from(keep.as_ref()), 0, rows);
                 let values = values.map(|values| Float64Array::from(values.to_vec()));

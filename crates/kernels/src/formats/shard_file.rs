@@ -46,7 +46,12 @@ impl ShardFile {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let file = File::create(&path).map_err(KernelError::io("create", &path))?;
-        Ok(Self { path, file: BufWriter::with_capacity(BUFFER_BYTES, file), hasher: BlockHasher::default(), bytes: 0 })
+        Ok(Self {
+            path,
+            file: BufWriter::with_capacity(BUFFER_BYTES, file),
+            hasher: BlockHasher::default(),
+            bytes: 0,
+        })
     }
 
     /// Bytes written so far.
