@@ -5,9 +5,11 @@
 //! TypeScript layers, and the seam to them is `crates/node`.
 
 pub mod batch;
+pub mod dedup;
 pub mod error;
 pub mod formats;
 pub mod hash;
+pub mod order;
 pub mod reject;
 pub mod removed;
 

@@ -1,0 +1,496 @@
+//! Exact deduplication: rows with equal keys are one row, and one of them is kept.
+//!
+//! Map: each task hashes its rows' keys to 128 bits and writes them, cut into partitions by hash, to one
+//! key file ([`KeyWriter`]). Reduce: [`decide`] looks at one partition of every task and writes which rows
+//! go and which row kept them out, grouped by who will ask: the task that spilled the row, or the shuffle
+//! bucket it went to. The next stage applies its group ([`Decisions`]).
+//!
+//! Two different keys with one 128-bit hash (XXH3-128) would count as equal: at 10^12 rows the chance of
+//! one such pair is below 10^-14. A row whose key columns are all null equals nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    FixedSizeBinaryBuilder, Float64Builder, StringBuilder, UInt32Builder, UInt64Builder,
+};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt32Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, FixedSizeBinaryArray, Float64Array, RecordBatch, StringArray, UInt32Array,
+};
+use arrow_buffer::BooleanBufferBuilder;
+use arrow_schema::{DataType, Field, Schema};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_128};
+
+use crate::batch::{self, Batch};
+use crate::error::{KernelError, Result};
+use crate::formats::shard_file::ShardFile;
+use crate::order::shuffle;
+use crate::order::spill::{ROW, Shuffle, hidden};
+use crate::removed::{Keeper, Reason, RemovedLog};
+
+/// Which of the equal rows stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Keep {
+    /// The first in row order.
+    First,
+    /// The last in row order.
+    Last,
+    /// The one with the most bytes of text, the first of those.
+    Longest,
+    /// The one with the highest value of a column, the first of those; null is lowest.
+    Highest {
+        /// A numeric column.
+        column: String,
+    },
+}
+
+/// What makes rows equal, and which stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExactOptions {
+    /// Columns that must all be equal.
+    pub on: Vec<String>,
+    /// Which row stays.
+    pub keep: Keep,
+    /// Number of partitions, at least 1.
+    pub partitions: u32,
+}
+
+/// A stretch of a key or decision file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Partition (key files) or group (decision files).
+    pub group: u32,
+    /// First byte in the file.
+    pub offset: u64,
+    /// Length in bytes.
+    pub length: u64,
+    /// XXH3-64 of the bytes, 16 hexadecimal digits.
+    pub checksum: String,
+}
+
+/// Keys of one task's rows, gathered by partition.
+pub struct KeyWriter {
+    options: ExactOptions,
+    parts: Vec<KeyPart>,
+    rows: u32,
+}
+
+#[derive(Default)]
+struct KeyPart {
+    hash: Vec<u128>,
+    priority: Float64Builder,
+    row: UInt32Builder,
+    file: StringBuilder,
+    position: UInt64Builder,
+    id: StringBuilder,
+}
+
+impl KeyWriter {
+    /// An empty set of keys.
+    #[must_use]
+    pub fn new(options: ExactOptions) -> Self {
+        let parts = (0..options.partitions).map(|_| KeyPart::default()).collect();
+        Self { options, parts, rows: 0 }
+    }
+
+    /// Adds the rows of a compacted batch, in the order they are spilled.
+    ///
+    /// # Errors
+    /// `ColumnMissing` or `ColumnType` when the batch lacks a key or priority column.
+    pub fn add(&mut self, batch: &Batch) -> Result<()> {
+        let hashes = hash_rows(batch, &self.options.on)?;
+        let priority = priorities(batch, &self.options.keep)?;
+        for (row, hash) in hashes.into_iter().enumerate() {
+            let ordinal = self.rows + row as u32;
+            let Some(hash) = hash else { continue };
+            let index = ((hash >> 64) as u64 % u64::from(self.options.partitions)) as usize;
+            let part = &mut self.parts[index];
+            part.hash.push(hash);
+            part.priority
+                .append_option(priority.as_ref().and_then(|p| p.is_valid(row).then(|| p.value(row))));
+            part.row.append_value(ordinal);
+            part.file.append_value(batch.file_of(row));
+            part.position.append_value(batch.position().value(row));
+            part.id.append_option(batch.id().is_valid(row).then(|| batch.id().value(row)));
+        }
+        self.rows += batch.rows() as u32;
+        Ok(())
+    }
+
+    /// Writes the key file.
+    ///
+    /// # Errors
+    /// `Io` when writing fails.
+    pub fn finish(self, path: impl AsRef<Path>) -> Result<(u64, Vec<Segment>)> {
+        let mut file = ShardFile::create(path)?;
+        let mut segments = Vec::new();
+        for (index, part) in self.parts.into_iter().enumerate() {
+            if !part.hash.is_empty() {
+                append_segment(&mut file, &mut segments, index as u32, &part.into_record()?)?;
+            }
+        }
+        Ok((file.finish()?.bytes, segments))
+    }
+}
+
+impl KeyPart {
+    fn into_record(mut self) -> Result<RecordBatch> {
+        let mut hash = FixedSizeBinaryBuilder::with_capacity(self.hash.len(), 16);
+        for value in &self.hash {
+            hash.append_value(value.to_le_bytes())?;
+        }
+        let field = |name: &str, kind: DataType| Field::new(name, kind, true);
+        let schema = Schema::new(vec![
+            field("hash", DataType::FixedSizeBinary(16)),
+            field("priority", DataType::Float64),
+            field("row", DataType::UInt32),
+            field("file", DataType::Utf8),
+            field("position", DataType::UInt64),
+            field("id", DataType::Utf8),
+        ]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(hash.finish()),
+            Arc::new(self.priority.finish()),
+            Arc::new(self.row.finish()),
+            Arc::new(self.file.finish()),
+            Arc::new(self.position.finish()),
+            Arc::new(self.id.finish()),
+        ];
+        Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+    }
+}
+
+fn append_segment(
+    file: &mut ShardFile,
+    segments: &mut Vec<Segment>,
+    group: u32,
+    record: &RecordBatch,
+) -> Result<()> {
+    let bytes = batch::to_ipc(record)?;
+    let checksum = format!("{:016x}", xxh3_64(&bytes));
+    segments.push(Segment { group, offset: file.bytes(), length: bytes.len() as u64, checksum });
+    file.append(&bytes)
+}
+
+/// Hash of each row's key columns; `None` where all of them are null.
+fn hash_rows(batch: &Batch, on: &[String]) -> Result<Vec<Option<u128>>> {
+    if let [only] = on
+        && let Ok(text) = batch.text(only)
+    {
+        return Ok(text.iter().map(|value| value.map(|value| xxh3_128(value.as_bytes()))).collect());
+    }
+    let columns: Vec<&ArrayRef> = on.iter().map(|name| batch.column(name)).collect::<Result<_>>()?;
+    let mut hasher = Xxh3Default::new();
+    (0..batch.rows())
+        .map(|row| {
+            if columns.iter().all(|column| column.is_null(row)) {
+                return Ok(None);
+            }
+            hasher.reset();
+            for (name, column) in on.iter().zip(&columns) {
+                hash_value(&mut hasher, name, column, row)?;
+            }
+            Ok(Some(hasher.digest128()))
+        })
+        .collect()
+}
+
+/// Adds one value, self-delimiting, so that ("a", "bc") and ("ab", "c") differ.
+fn hash_value(hasher: &mut Xxh3Default, name: &str, column: &ArrayRef, row: usize) -> Result<()> {
+    if column.is_null(row) {
+        hasher.update(&[0]);
+        return Ok(());
+    }
+    match column.data_type() {
+        DataType::Utf8 => {
+            let value = column.as_string::<i32>().value(row);
+            hasher.update(&[1]);
+            hasher.update(&(value.len() as u64).to_le_bytes());
+            hasher.update(value.as_bytes());
+        }
+        DataType::Int64 => {
+            hasher.update(&[2]);
+            hasher.update(&column.as_primitive::<Int64Type>().value(row).to_le_bytes());
+        }
+        DataType::Float64 => {
+            hasher.update(&[3]);
+            hasher.update(&column.as_primitive::<Float64Type>().value(row).to_bits().to_le_bytes());
+        }
+        DataType::Boolean => hasher.update(&[4, u8::from(column.as_boolean().value(row))]),
+        other => {
+            return Err(KernelError::ColumnType {
+                name: name.to_owned(),
+                expected: "string, int64, float64 or boolean".to_owned(),
+                got: other.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What `keep` compares, higher wins; `None` when only the order counts.
+fn priorities(batch: &Batch, keep: &Keep) -> Result<Option<Float64Array>> {
+    Ok(match keep {
+        Keep::First | Keep::Last => None,
+        Keep::Longest => {
+            let text = batch.text(batch::TEXT)?;
+            Some(Float64Array::from_iter_values(text.offsets().lengths().map(|length| length as f64)))
+        }
+        Keep::Highest { column } => {
+            let array = batch.column(column)?;
+            Some(match array.data_type() {
+                DataType::Float64 => array.as_primitive::<Float64Type>().clone(),
+                DataType::Int64 => {
+                    array.as_primitive::<Int64Type>().iter().map(|v| v.map(|v| v as f64)).collect()
+                }
+                other => {
+                    return Err(KernelError::ColumnType {
+                        name: column.clone(),
+                        expected: "a number".to_owned(),
+                        got: other.to_string(),
+                    });
+                }
+            })
+        }
+    })
+}
+
+/// One task's keys of one partition, as loaded for the reduce.
+struct TaskKeys {
+    task: u32,
+    record: RecordBatch,
+}
+
+impl TaskKeys {
+    fn hash(&self) -> &FixedSizeBinaryArray {
+        self.record.column(0).as_fixed_size_binary()
+    }
+    fn priority(&self, row: usize) -> Option<f64> {
+        let column = self.record.column(1).as_primitive::<Float64Type>();
+        column.is_valid(row).then(|| column.value(row))
+    }
+    fn row(&self, row: usize) -> u32 {
+        self.record.column(2).as_primitive::<UInt32Type>().value(row)
+    }
+    fn file(&self, row: usize) -> &str {
+        self.record.column(3).as_string::<i32>().value(row)
+    }
+    fn position(&self, row: usize) -> u64 {
+        self.record.column(4).as_primitive::<UInt64Type>().value(row)
+    }
+    fn id(&self, row: usize) -> Option<&str> {
+        let column = self.record.column(5).as_string::<i32>();
+        column.is_valid(row).then(|| column.value(row))
+    }
+
+    /// The bucket the row was spilled to.
+    fn bucket(&self, row: usize, shuffle: Shuffle) -> u32 {
+        let mut scratch = Vec::new();
+        let key = shuffle::key(self.file(row), self.position(row), self.id(row), shuffle.seed, &mut scratch);
+        shuffle::bucket(key, shuffle.buckets)
+    }
+}
+
+/// Which rows of one partition go.
+#[derive(Default)]
+struct Verdicts {
+    task: UInt32Builder,
+    row: UInt32Builder,
+    keeper: StringBuilder,
+    keeper_file: StringBuilder,
+    keeper_position: UInt64Builder,
+}
+
+/// Decides one partition and writes the verdicts to `path`.
+///
+/// `inputs` are the partition's segments of every task, in task order, each with the task's ordinal.
+/// Groups of the result are task ordinals, or buckets when a shuffle follows; within a task-grouped file
+/// the bytes of a group do not depend on ordinals, so that inserting a task leaves the others' verdicts
+/// as they were.
+///
+/// # Errors
+/// `Format` when a segment is damaged; `Io` when writing fails.
+pub fn decide(
+    inputs: Vec<(u32, &[u8])>,
+    keep: &Keep,
+    shuffle: Option<Shuffle>,
+    path: impl AsRef<Path>,
+) -> Result<(u64, Vec<Segment>)> {
+    let keys: Vec<TaskKeys> = inputs
+        .into_iter()
+        .map(|(task, bytes)| Ok(TaskKeys { task, record: batch::from_ipc(bytes.to_vec().into())? }))
+        .collect::<Result<_>>()?;
+    let best = keepers(&keys, keep);
+    let mut groups: std::collections::BTreeMap<u32, Verdicts> = std::collections::BTreeMap::new();
+    for (index, part) in keys.iter().enumerate() {
+        let hashes = part.hash();
+        for row in 0..hashes.len() {
+            let (keeper_part, keeper_row) = best[&hash_at(hashes, row)];
+            if (keeper_part as usize, keeper_row as usize) == (index, row) {
+                continue;
+            }
+            let keeper = &keys[keeper_part as usize];
+            let keeper_row = keeper_row as usize;
+            let group = shuffle.map_or(part.task, |shuffle| part.bucket(row, shuffle));
+            let verdicts = groups.entry(group).or_default();
+            verdicts.task.append_value(if shuffle.is_some() { part.task } else { 0 });
+            verdicts.row.append_value(part.row(row));
+            match keeper.id(keeper_row) {
+                Some(id) => verdicts.keeper.append_value(id),
+                None => verdicts.keeper.append_value(format!(
+                    "{}:{}",
+                    keeper.file(keeper_row),
+                    keeper.position(keeper_row)
+                )),
+            }
+            verdicts.keeper_file.append_value(keeper.file(keeper_row));
+            verdicts.keeper_position.append_value(keeper.position(keeper_row));
+        }
+    }
+    let mut file = ShardFile::create(path)?;
+    let mut segments = Vec::new();
+    for (group, verdicts) in groups {
+        append_segment(&mut file, &mut segments, group, &verdicts.into_record()?)?;
+    }
+    Ok((file.finish()?.bytes, segments))
+}
+
+fn hash_at(hashes: &FixedSizeBinaryArray, row: usize) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(hashes.value(row));
+    u128::from_le_bytes(bytes)
+}
+
+/// For each key, the part and row that stay. Parts are in row order, so "first" is the first one seen.
+fn keepers(keys: &[TaskKeys], keep: &Keep) -> FxHashMap<u128, (u32, u32)> {
+    let rows = keys.iter().map(|part| part.record.num_rows()).sum();
+    let mut best: FxHashMap<u128, (u32, u32)> =
+        FxHashMap::with_capacity_and_hasher(rows, rustc_hash::FxBuildHasher);
+    for (index, part) in keys.iter().enumerate() {
+        let hashes = part.hash();
+        for row in 0..hashes.len() {
+            let here = (index as u32, row as u32);
+            best.entry(hash_at(hashes, row))
+                .and_modify(|there| {
+                    let wins = match keep {
+                        Keep::First => false,
+                        Keep::Last => true,
+                        Keep::Longest | Keep::Highest { .. } => {
+                            let held = keys[there.0 as usize].priority(there.1 as usize);
+                            higher(part.priority(row), held)
+                        }
+                    };
+                    if wins {
+                        *there = here;
+                    }
+                })
+                .or_insert(here);
+        }
+    }
+    best
+}
+
+/// Whether `a` is strictly higher than `b`; null and NaN are lowest.
+fn higher(a: Option<f64>, b: Option<f64>) -> bool {
+    let rank = |value: Option<f64>| value.filter(|value| !value.is_nan());
+    match (rank(a), rank(b)) {
+        (Some(a), Some(b)) => a > b,
+        (a, b) => a.is_some() && b.is_none(),
+    }
+}
+
+impl Verdicts {
+    fn into_record(mut self) -> Result<RecordBatch> {
+        let field = |name: &str, kind: DataType| Field::new(name, kind, false);
+        let schema = Schema::new(vec![
+            field("task", DataType::UInt32),
+            field("row", DataType::UInt32),
+            field("keeper", DataType::Utf8),
+            field("keeper_file", DataType::Utf8),
+            field("keeper_position", DataType::UInt64),
+        ]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.task.finish()),
+            Arc::new(self.row.finish()),
+            Arc::new(self.keeper.finish()),
+            Arc::new(self.keeper_file.finish()),
+            Arc::new(self.keeper_position.finish()),
+        ];
+        Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+    }
+}
+
+/// The verdicts of one group over all partitions, ready to be applied.
+#[derive(Default)]
+pub struct Decisions {
+    parts: Vec<RecordBatch>,
+    removed: FxHashMap<(u32, u32), (u32, u32)>,
+}
+
+impl Decisions {
+    /// Adds a segment of a decision file.
+    ///
+    /// # Errors
+    /// `Format` when it is damaged.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        let record = batch::from_ipc(bytes.to_vec().into())?;
+        let part = self.parts.len() as u32;
+        let task: &UInt32Array = record.column(0).as_primitive();
+        let row: &UInt32Array = record.column(1).as_primitive();
+        for (index, (&task, &row)) in task.values().iter().zip(row.values()).enumerate() {
+            self.removed.insert((task, row), (part, index as u32));
+        }
+        self.parts.push(record);
+        Ok(())
+    }
+
+    /// Whether nothing is removed.
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty()
+    }
+
+    /// Removes the decided rows of `batch`, made from the spilled `record` of `task`, and records them.
+    /// `task` is 0 where the decisions are grouped by task.
+    ///
+    /// # Errors
+    /// `Internal` when `record` is not a spilled one.
+    pub fn apply(
+        &self,
+        batch: &mut Batch,
+        record: &RecordBatch,
+        task: u32,
+        log: &mut RemovedLog,
+        step: &str,
+    ) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let ordinals: &UInt32Array = hidden(record, ROW)?;
+        let mut keep = BooleanBufferBuilder::new(ordinals.len());
+        for (row, &ordinal) in ordinals.values().iter().enumerate() {
+            let verdict = self.removed.get(&(task, ordinal));
+            keep.append(verdict.is_none());
+            if let Some(&(part, index)) = verdict {
+                let keeper = self.keeper(part as usize, index as usize);
+                let reason = Reason { step, rule: "duplicate", values: None, threshold: None };
+                log.record(batch, row, reason, Some(&keeper));
+            }
+        }
+        batch.retain(&keep.finish())
+    }
+
+    fn keeper(&self, part: usize, index: usize) -> Keeper {
+        let text = |column: usize| -> &StringArray { self.parts[part].column(column).as_string::<i32>() };
+        Keeper {
+            id: text(2).value(index).to_owned(),
+            file: text(3).value(index).to_owned(),
+            position: self.parts[part].column(4).as_primitive::<UInt64Type>().value(index),
+        }
+    }
+}

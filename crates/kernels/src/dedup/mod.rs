@@ -1,0 +1,3 @@
+//! Deduplication.
+
+pub mod exact;

@@ -1,0 +1,227 @@
+//! Bindings of the global steps: spills, exact deduplication, shuffle buckets.
+
+use gristmill_kernels::dedup::exact::{self, Decisions, ExactOptions, Keep, KeyWriter};
+use gristmill_kernels::order::bucket::BucketSorter;
+use gristmill_kernels::order::spill::{self, Shuffle, SpillWriter};
+use gristmill_kernels::{KernelError, Result};
+use napi_derive::napi;
+use serde::de::DeserializeOwned;
+
+use crate::batch::NativeBatch;
+use crate::guard::guard;
+use crate::removed::NativeRemovedLog;
+
+fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| KernelError::internal(format!("{what}: {error}")))
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(KernelError::internal)
+}
+
+/// XXH3-128 (seed 0) of bytes, 32 hexadecimal digits.
+#[napi]
+pub fn digest(bytes: &[u8]) -> String {
+    format!("{:032x}", gristmill_kernels::hash::digest128(bytes))
+}
+
+/// A spill under construction.
+#[napi]
+pub struct NativeSpillWriter {
+    inner: Option<SpillWriter>,
+}
+
+#[napi]
+impl NativeSpillWriter {
+    /// Creates the file; `shuffle` is JSON `{seed, buckets}` or null.
+    #[napi(factory)]
+    pub fn create(path: String, shuffle: Option<String>) -> napi::Result<Self> {
+        guard("spill.create", || {
+            let shuffle: Option<Shuffle> = shuffle.map(|json| parse("shuffle", &json)).transpose()?;
+            Ok(Self { inner: Some(SpillWriter::create(path, shuffle)?) })
+        })
+    }
+
+    /// Appends the rows of a compacted batch.
+    #[napi]
+    pub fn write(&mut self, batch: &NativeBatch) -> napi::Result<()> {
+        guard("spill.write", || {
+            self.inner.as_mut().ok_or(KernelError::Disposed { what: "spill writer" })?.write(batch.get()?)
+        })
+    }
+
+    /// Closes the file; JSON `{bytes, rows, blocks}`.
+    #[napi]
+    pub fn finish(&mut self) -> napi::Result<String> {
+        guard("spill.finish", || {
+            let writer = self.inner.take().ok_or(KernelError::Disposed { what: "spill writer" })?;
+            let rows = writer.rows();
+            let (bytes, blocks) = writer.finish()?;
+            to_json(&serde_json::json!({ "bytes": bytes, "rows": rows, "blocks": blocks }))
+        })
+    }
+
+    /// Forgets the file; what was written stays for the engine to delete.
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.inner = None;
+    }
+}
+
+/// Keys of one task's rows.
+#[napi]
+pub struct NativeKeyWriter {
+    inner: Option<KeyWriter>,
+}
+
+#[napi]
+impl NativeKeyWriter {
+    /// An empty set of keys; `options` is JSON `{on, keep, partitions}`.
+    #[napi(factory)]
+    pub fn create(options: String) -> napi::Result<Self> {
+        guard("keys.create", || {
+            let options: ExactOptions = parse("exact-dedup options", &options)?;
+            Ok(Self { inner: Some(KeyWriter::new(options)) })
+        })
+    }
+
+    /// Adds the rows of a compacted batch.
+    #[napi]
+    pub fn add(&mut self, batch: &NativeBatch) -> napi::Result<()> {
+        guard("keys.add", || {
+            self.inner.as_mut().ok_or(KernelError::Disposed { what: "key writer" })?.add(batch.get()?)
+        })
+    }
+
+    /// Writes the key file; JSON `{bytes, segments}`.
+    #[napi]
+    pub fn finish(&mut self, path: String) -> napi::Result<String> {
+        guard("keys.finish", || {
+            let writer = self.inner.take().ok_or(KernelError::Disposed { what: "key writer" })?;
+            let (bytes, segments) = writer.finish(path)?;
+            to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
+        })
+    }
+
+    /// Forgets the keys.
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.inner = None;
+    }
+}
+
+/// Decides one partition of an exact deduplication; JSON `{bytes, segments}`.
+///
+/// `segments[i]` holds the keys of task `tasks[i]`; `keep` and `shuffle` are JSON.
+#[napi]
+pub fn decide_duplicates(
+    tasks: Vec<u32>,
+    segments: Vec<&[u8]>,
+    keep: String,
+    shuffle: Option<String>,
+    path: String,
+) -> napi::Result<String> {
+    guard("dedup.decide", || {
+        let keep: Keep = parse("keep", &keep)?;
+        let shuffle: Option<Shuffle> = shuffle.map(|json| parse("shuffle", &json)).transpose()?;
+        let inputs = tasks.into_iter().zip(segments).collect();
+        let (bytes, segments) = exact::decide(inputs, &keep, shuffle, path)?;
+        to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
+    })
+}
+
+/// The removals that concern one task or bucket.
+#[napi]
+#[derive(Default)]
+pub struct NativeDecisions {
+    inner: Decisions,
+}
+
+#[napi]
+impl NativeDecisions {
+    /// No removals.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a segment of a decision file.
+    #[napi]
+    pub fn add(&mut self, bytes: &[u8]) -> napi::Result<()> {
+        guard("decisions.add", || self.inner.add(bytes))
+    }
+}
+
+/// Rows of a spilled block; the decided ones are removed and recorded.
+#[napi]
+pub fn read_spill_block(
+    bytes: &[u8],
+    checksum: String,
+    decisions: &NativeDecisions,
+    removed: &mut NativeRemovedLog,
+    step: String,
+) -> napi::Result<NativeBatch> {
+    guard("spill.read", || {
+        let record = spill::read_block(bytes, &checksum)?;
+        let mut batch = spill::strip(&record)?;
+        decisions.inner.apply(&mut batch, &record, 0, removed.get()?, &step)?;
+        Ok(NativeBatch::wrap(batch))
+    })
+}
+
+/// Sorts the rows of one shuffle bucket.
+#[napi]
+#[derive(Default)]
+pub struct NativeBucketSorter {
+    inner: Option<BucketSorter>,
+}
+
+#[napi]
+impl NativeBucketSorter {
+    /// An empty bucket.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self { inner: Some(BucketSorter::default()) }
+    }
+
+    /// Adds a block that `task` spilled; blocks come in task order, then file order.
+    #[napi]
+    pub fn add(
+        &mut self,
+        bytes: &[u8],
+        checksum: String,
+        task: u32,
+        decisions: &NativeDecisions,
+        removed: &mut NativeRemovedLog,
+        step: String,
+    ) -> napi::Result<()> {
+        guard("bucket.add", || {
+            self.get()?.add(bytes, &checksum, task, &decisions.inner, removed.get()?, &step)
+        })
+    }
+
+    /// Sorts what was added; call once, before `next`.
+    #[napi]
+    pub fn sort(&mut self) -> napi::Result<()> {
+        guard("bucket.sort", || {
+            self.get()?.sort();
+            Ok(())
+        })
+    }
+
+    /// The next rows in order, about `targetBytes` of them; null at the end.
+    #[napi]
+    pub fn next(&mut self, target_bytes: u32) -> napi::Result<Option<NativeBatch>> {
+        guard("bucket.next", || Ok(self.get()?.next(target_bytes as usize)?.map(NativeBatch::wrap)))
+    }
+
+    /// Frees the rows.
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.inner = None;
+    }
+
+    fn get(&mut self) -> Result<&mut BucketSorter> {
+        self.inner.as_mut().ok_or(KernelError::Disposed { what: "bucket" })
+    }
+}
