@@ -6,6 +6,7 @@
 mod batch;
 mod global;
 mod guard;
+mod lock;
 mod removed;
 mod shard_file;
 
