@@ -9,6 +9,7 @@ mod guard;
 mod lock;
 mod removed;
 mod shard_file;
+mod row_shards;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never

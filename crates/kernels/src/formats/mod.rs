@@ -1,4 +1,11 @@
 //! File formats: one file each; reading and writing of one format are named alike.
 
+pub mod arrow_write;
+pub mod docs_table;
+pub mod json_value;
+pub mod jsonl_write;
 pub mod parquet_write;
+pub mod rechunk;
+pub mod row_layout;
+pub mod row_shards;
 pub mod shard_file;
