@@ -10,6 +10,7 @@ pub mod formats;
 pub mod hash;
 pub mod reject;
 pub mod removed;
+pub mod tokenize;
 
 pub use batch::Batch;
 pub use error::{KernelError, Result};
