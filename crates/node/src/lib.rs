@@ -6,6 +6,7 @@
 mod batch;
 mod guard;
 mod removed;
+mod tokenizer;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never
