@@ -5,6 +5,7 @@
 
 mod batch;
 mod guard;
+mod megatron;
 mod removed;
 mod tokenizer;
 
