@@ -10,6 +10,9 @@ mod lock;
 mod removed;
 mod shard_file;
 mod row_shards;
+mod megatron;
+mod removed;
+mod tokenizer;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never
