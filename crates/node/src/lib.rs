@@ -6,6 +6,7 @@
 mod batch;
 mod global;
 mod guard;
+mod readers;
 mod removed;
 mod shard_file;
 
