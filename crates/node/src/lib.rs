@@ -7,6 +7,7 @@ mod batch;
 mod global;
 mod guard;
 mod lock;
+mod readers;
 mod removed;
 mod shard_file;
 mod row_shards;

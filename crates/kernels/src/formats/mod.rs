@@ -14,4 +14,8 @@ pub mod npy;
 pub mod parquet_write;
 pub mod rechunk;
 pub mod row_layout;
+pub mod decompress;
+pub mod jsonl;
+pub mod parquet_write;
+pub mod records;
 pub mod shard_file;
