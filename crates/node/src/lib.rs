@@ -6,6 +6,7 @@
 mod batch;
 mod global;
 mod guard;
+mod hash;
 mod removed;
 mod shard_file;
 
