@@ -48,7 +48,12 @@ test('formats bytes, counts and durations', () => {
     '1.00 TB',
     '10.0 MB',
   ])
-  expect([1023, 1024, 4 * 2 ** 30, 700 * 2 ** 20].map(formatBinaryBytes)).toEqual(['1,023 B', '1.00 KiB', '4.00 GiB', '700 MiB'])
+  expect([1023, 1024, 4 * 2 ** 30, 700 * 2 ** 20].map(formatBinaryBytes)).toEqual([
+    '1,023 B',
+    '1.00 KiB',
+    '4.00 GiB',
+    '700 MiB',
+  ])
   expect([0, 12, 1234, 1_000_000_000_000].map(formatCount)).toEqual(['0', '12', '1,234', '1,000,000,000,000'])
   expect([950, 1_200_000, 1e12].map(formatShortCount)).toEqual(['950', '1.20 M', '1.00 T'])
   expect([0, 9.94, 59.4, 59.6, 185, 3599.7, 7620].map(formatDuration)).toEqual([
