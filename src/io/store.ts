@@ -29,7 +29,7 @@ export interface ByteStore {
   readonly url: string
   /** The local folder, undefined for object stores. */
   readonly localFolder: string | undefined
-  /** Objects below `prefix`, bytewise-sorted by key; an empty list when there are none. */
+  /** Objects below the folder `prefix` ('' for all), bytewise-sorted by key; an empty list when there are none. */
   list(prefix: string): Promise<Entry[]>
   stat(key: string): Promise<Entry | undefined>
   /** Bytes [from, to). Fewer only when the object is shorter. */
@@ -46,8 +46,10 @@ export interface ByteStore {
   move(from: string, to: string): Promise<void>
   /** Deletes an object; it is no error when there is none. */
   delete(key: string): Promise<void>
-  /** Deletes everything below `prefix`. */
+  /** Deletes everything below the folder `prefix`. */
   deleteAll(prefix: string): Promise<void>
+  /** Deletes what killed writers left half-written; only for the holder of the folder's lock. */
+  deleteUnfinished(): Promise<void>
 }
 
 /** Opens addresses of any kind; passed to sources so that one run shares its clients. */
