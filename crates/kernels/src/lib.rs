@@ -9,6 +9,7 @@ pub mod dedup;
 pub mod error;
 pub mod formats;
 pub mod hash;
+pub mod lock;
 pub mod order;
 pub mod reject;
 pub mod removed;

@@ -7,6 +7,7 @@ mod batch;
 mod global;
 mod guard;
 mod hash;
+mod lock;
 mod removed;
 mod shard_file;
 
