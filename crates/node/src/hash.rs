@@ -1,5 +1,7 @@
-//! `NativeBlockHasher`: checksums per MiB block of a stream that JavaScript reads.
+//! What checking finished files needs: checksums per MiB block of a stream that JavaScript reads, and the
+//! row count of a Parquet footer.
 
+use gristmill_kernels::formats::parquet_footer;
 use gristmill_kernels::formats::shard_file::FinishedFile;
 use gristmill_kernels::hash::blocks::BlockHasher;
 use gristmill_kernels::{KernelError, Result};
@@ -46,4 +48,10 @@ impl NativeBlockHasher {
             Ok(FinishedFile::of_hashes(path, &hasher.finish()).into())
         })
     }
+}
+
+/// Rows of a Parquet file, from the encoded metadata of its footer (what lies before the last 8 bytes).
+#[napi]
+pub fn parquet_footer_rows(metadata: &[u8]) -> napi::Result<f64> {
+    guard("parquetFooterRows", || parquet_footer::rows(metadata).map(|rows| rows as f64))
 }
