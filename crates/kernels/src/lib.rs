@@ -13,6 +13,7 @@ pub mod lock;
 pub mod order;
 pub mod reject;
 pub mod removed;
+pub mod tokenize;
 
 pub use batch::Batch;
 pub use error::{KernelError, Result};

@@ -8,8 +8,10 @@ mod global;
 mod guard;
 mod hash;
 mod lock;
+mod megatron;
 mod removed;
 mod shard_file;
+mod tokenizer;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never

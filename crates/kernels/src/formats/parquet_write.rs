@@ -1,7 +1,8 @@
 //! Parquet writing, for shards and for the records that lie beside them.
 //!
-//! zstd level 1, dictionary encoding, statistics; row groups of a fixed number of rows, so that the
-//! bytes never depend on how the rows were batched.
+//! zstd level 1, dictionary encoding, statistics. Rows are re-chunked before they are encoded and row
+//! groups end by the rows they hold (64 Ki rows or about 64 MiB), so that the bytes never depend on how
+//! the rows were batched and memory stays bounded by a row group.
 
 use std::path::Path;
 
@@ -13,15 +14,27 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::error::{KernelError, Result};
+use crate::formats::rechunk::{Chunk, Limits, Rechunk};
 use crate::formats::shard_file::{FinishedFile, ShardFile};
 
-/// Rows of a row group.
-const ROW_GROUP_ROWS: usize = 64 << 10;
+/// Rows handed to the encoder at a time; pages end inside or at the end of them.
+const CHUNK: Limits = Limits { rows: 8 << 10, bytes: 2 << 20 };
+
+/// A row group ends with the chunk that reaches either.
+const ROW_GROUP: Limits = Limits { rows: 64 << 10, bytes: 64 << 20 };
 
 /// A Parquet file under construction.
 pub struct ParquetWriter {
-    writer: ArrowWriter<ShardFile>,
+    chunks: Rechunk,
+    groups: RowGroups,
     rows: u64,
+}
+
+struct RowGroups {
+    writer: ArrowWriter<ShardFile>,
+    limits: Limits,
+    rows: u64,
+    bytes: u64,
 }
 
 impl ParquetWriter {
@@ -30,15 +43,29 @@ impl ParquetWriter {
     /// # Errors
     /// `Io` when the file cannot be created; `Format` when Parquet has no such type.
     pub fn create(path: impl AsRef<Path>, schema: SchemaRef) -> Result<Self> {
+        Self::with_limits(path, schema, CHUNK, ROW_GROUP)
+    }
+
+    /// As [`ParquetWriter::create`], with other borders than the usual.
+    ///
+    /// # Errors
+    /// As [`ParquetWriter::create`].
+    pub fn with_limits(
+        path: impl AsRef<Path>,
+        schema: SchemaRef,
+        chunk: Limits,
+        row_group: Limits,
+    ) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by(concat!("gristmill ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_row_count(None) // RowGroups ends them
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();
         let file = ShardFile::create(path)?;
+        let chunks = Rechunk::new(SchemaRef::clone(&schema), chunk);
         let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(broken)?;
-        Ok(Self { writer, rows: 0 })
+        Ok(Self { chunks, groups: RowGroups { writer, limits: row_group, rows: 0, bytes: 0 }, rows: 0 })
     }
 
     /// Rows written so far.
@@ -49,18 +76,34 @@ impl ParquetWriter {
     /// Appends rows.
     ///
     /// # Errors
-    /// `Io` when writing fails.
+    /// `Io` when writing fails; `Internal` when the rows are of another schema.
     pub fn write(&mut self, record: &RecordBatch) -> Result<()> {
         self.rows += record.num_rows() as u64;
-        self.writer.write(record).map_err(broken)
+        let Self { chunks, groups, .. } = self;
+        chunks.push(record, |chunk| groups.write(&chunk))
     }
 
     /// Writes the footer, closes and sums up.
     ///
     /// # Errors
     /// `Io` when writing fails.
-    pub fn finish(self) -> Result<FinishedFile> {
-        self.writer.into_inner().map_err(broken)?.finish()
+    pub fn finish(mut self) -> Result<FinishedFile> {
+        let Self { chunks, groups, .. } = &mut self;
+        chunks.flush(|chunk| groups.write(&chunk))?;
+        self.groups.writer.into_inner().map_err(broken)?.finish()
+    }
+}
+
+impl RowGroups {
+    fn write(&mut self, chunk: &Chunk) -> Result<()> {
+        self.writer.write(&chunk.record).map_err(broken)?;
+        self.rows += chunk.record.num_rows() as u64;
+        self.bytes += chunk.bytes;
+        if self.rows >= self.limits.rows || self.bytes >= self.limits.bytes {
+            self.writer.flush().map_err(broken)?;
+            (self.rows, self.bytes) = (0, 0);
+        }
+        Ok(())
     }
 }
 
