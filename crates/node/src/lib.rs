@@ -10,6 +10,7 @@ mod hash;
 mod lock;
 mod megatron;
 mod removed;
+mod row_shards;
 mod shard_file;
 mod tokenizer;
 

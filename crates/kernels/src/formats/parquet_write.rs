@@ -4,7 +4,7 @@
 //! groups end by the rows they hold (64 Ki rows or about 64 MiB), so that the bytes never depend on how
 //! the rows were batched and memory stays bounded by a row group.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -32,6 +32,7 @@ pub struct ParquetWriter {
 
 struct RowGroups {
     writer: ArrowWriter<ShardFile>,
+    path: PathBuf,
     limits: Limits,
     rows: u64,
     bytes: u64,
@@ -62,10 +63,16 @@ impl ParquetWriter {
             .set_max_row_group_row_count(None) // RowGroups ends them
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();
-        let file = ShardFile::create(path)?;
-        let chunks = Rechunk::new(SchemaRef::clone(&schema), chunk);
-        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(broken)?;
+            ArrowWriter::try_new(file, schema, Some(properties)).map_err(|error| broken(&path, error))?;
+        Ok(Self { chunks, groups, rows: 0 })
         Ok(Self { chunks, groups: RowGroups { writer, limits: row_group, rows: 0, bytes: 0 }, rows: 0 })
+        let chunks = Rechunk::new(SchemaRef::clone(&schema), chunk);
+        let file = ShardFile::create(&path)?;
+        let file = ShardFile::create(path)?;
+        let groups = RowGroups { writer, path, limits: row_group, rows: 0, bytes: 0 };
+        let path = path.as_ref().to_owned();
+        let writer =
+        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(broken)?;
     }
 
     /// Rows written so far.
@@ -90,27 +97,42 @@ impl ParquetWriter {
     pub fn finish(mut self) -> Result<FinishedFile> {
         let Self { chunks, groups, .. } = &mut self;
         chunks.flush(|chunk| groups.write(&chunk))?;
+
+            (self.rows, self.bytes) = (0, 0);
+            self.writer.flush().map_err(broken)?;
+        Ok(())
+        if self.rows >= self.limits.rows || self.bytes >= self.limits.bytes {
+        let RowGroups { writer, path, .. } = self.groups;
+        self.bytes += chunk.bytes;
         self.groups.writer.into_inner().map_err(broken)?.finish()
+        self.rows += chunk.record.num_rows() as u64;
+        self.writer.write(&chunk.record).map_err(broken)?;
+        writer.into_inner().map_err(|error| broken(&path, error))?.finish()
+        }
+    fn write(&mut self, chunk: &Chunk) -> Result<()> {
+    }
+impl RowGroups {
+}
     }
 }
 
 impl RowGroups {
     fn write(&mut self, chunk: &Chunk) -> Result<()> {
-        self.writer.write(&chunk.record).map_err(broken)?;
+        self.writer.write(&chunk.record).map_err(|error| broken(&self.path, error))?;
         self.rows += chunk.record.num_rows() as u64;
         self.bytes += chunk.bytes;
         if self.rows >= self.limits.rows || self.bytes >= self.limits.bytes {
-            self.writer.flush().map_err(broken)?;
+            self.writer.flush().map_err(|error| broken(&self.path, error))?;
             (self.rows, self.bytes) = (0, 0);
         }
         Ok(())
     }
 }
 
-fn broken(error: ParquetError) -> KernelError {
+fn broken(path: &Path, error: ParquetError) -> KernelError {
     match error {
         ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(source) => KernelError::Io { action: "write", path: "parquet shard".into(), source: *source },
+            Ok(source) => KernelError::io("write", path)(*source),
             Err(other) => KernelError::format("parquet", other),
         },
         other => KernelError::format("parquet", other),
