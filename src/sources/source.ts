@@ -25,19 +25,28 @@ export interface InputFile {
  * - `bytes`: an uncompressed stretch that may start and end inside a record. It owns the records whose
  *   first byte s satisfies from < s <= to, and the one at 0 if from is 0; so any cuts give the same rows,
  *   and no split needs to see a byte before `from`.
- * - `exact`: uncompressed bytes [from, to) that hold whole records.
+ * - `exact`: uncompressed bytes [from, to) that hold whole records. `header` names the columns of a stretch
+ *   (this or a `spool`) that comes after the file's header.
  * - `frames`: whole zstd frames; `from`/`to` are offsets in the decompressed stream with the rule of
  *   `bytes`, `storedFrom` is where the first frame starts in the file.
  * - `spool`: a cut of a stream that only one reader can decompress: `bytes` whole records lie in the
- *   local file `spool`, the first at decompressed offset `from`.
+ *   local file `spool`, the first at decompressed offset `from`. `ended` says why the stream ends with this
+ *   cut when it ends before its format says so; reading the cut reports it.
  * - `rowGroups`: row groups (Parquet) or record batches (Arrow) [from, to).
  */
 export type Range =
   | { readonly kind: 'whole' }
   | { readonly kind: 'bytes'; readonly from: number; readonly to: number }
-  | { readonly kind: 'exact'; readonly from: number; readonly to: number }
+  | { readonly kind: 'exact'; readonly from: number; readonly to: number; readonly header?: readonly string[] }
   | { readonly kind: 'frames'; readonly from: number; readonly to: number; readonly storedFrom: number }
-  | { readonly kind: 'spool'; readonly from: number; readonly spool: string; readonly bytes: number }
+  | {
+      readonly kind: 'spool'
+      readonly from: number
+      readonly spool: string
+      readonly bytes: number
+      readonly header?: readonly string[]
+      readonly ended?: { readonly corrupt: boolean; readonly reason: string }
+    }
   | { readonly kind: 'rowGroups'; readonly from: number; readonly to: number; readonly firstRow: number }
 
 export interface Piece {
@@ -97,6 +106,8 @@ export interface ReadContext {
   reject(rejects: readonly Reject[]): void
   /** Counts rows the source left out by request (`onMissing: skip`, pruned row groups). */
   pruned(rows: number): void
+  /** Counts rows that have a column which the sample did not show, so that it is not among the columns kept. */
+  unknownColumn?(name: string, rows: number): void
   /** Reports an input that ended before its format said so; the run then exits with 3. */
   truncated(file: InputFile, reason: string): void
   /** Reports decompressed (or decoded) bytes that were consumed. */

@@ -9,6 +9,7 @@ mod guard;
 mod hash;
 mod lock;
 mod megatron;
+mod readers;
 mod removed;
 mod row_shards;
 mod shard_file;

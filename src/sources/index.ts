@@ -1,0 +1,18 @@
+/** The table of source formats, and which of them a file's name means. */
+import { splitName } from './compression.js'
+import { jsonl } from './jsonl.js'
+import type { SourceFormat } from './source.js'
+
+export const sourceFormats: readonly SourceFormat[] = [jsonl]
+
+/** The format of that name, as in `source.format`. */
+export function sourceFormat(name: string): SourceFormat | undefined {
+  return sourceFormats.find((format) => format.name === name)
+}
+
+/** The format that a file's extension means; a compression suffix is looked through. */
+export function formatOfPath(path: string): SourceFormat | undefined {
+  const { stem } = splitName(path)
+  const base = stem.slice(stem.lastIndexOf('/') + 1).toLowerCase()
+  return sourceFormats.find((format) => format.extensions.some((extension) => base.endsWith(extension)))
+}
