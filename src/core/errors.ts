@@ -79,7 +79,7 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 
 /** Turns an operating system error into ours; `doing` says what was done to what, as in "write runs/a". */
 export function ioError(doing: string, cause: unknown): GristmillError {
-  if (cause instanceof GristmillError) return cause as GristmillError
+  if (cause instanceof GristmillError) return cause
   const { code, message } = cause as NodeJS.ErrnoException
   const full = code === 'ENOSPC' || code === 'EDQUOT'
   return new GristmillError(full ? 'GM_DISK_FULL' : 'GM_IO', `cannot ${doing}: ${message}`, { cause })
