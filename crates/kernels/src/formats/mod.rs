@@ -1,6 +1,7 @@
 //! File formats: one file each; reading and writing of one format are named alike.
 
 pub mod arrow_write;
+pub mod decompress;
 pub mod docs_table;
 pub mod json_value;
 pub mod jsonl_write;
@@ -9,13 +10,18 @@ pub mod rechunk;
 pub mod row_layout;
 pub mod row_shards;
 pub mod docs_table;
+pub mod jsonl;
+pub mod jsonl_write;
 pub mod megatron;
 pub mod npy;
+pub mod parquet_footer;
 pub mod parquet_write;
 pub mod rechunk;
+pub mod records;
 pub mod row_layout;
 pub mod decompress;
 pub mod jsonl;
 pub mod parquet_write;
 pub mod records;
+pub mod row_shards;
 pub mod shard_file;

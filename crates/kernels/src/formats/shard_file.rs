@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{KernelError, Result};
-use crate::hash::blocks::BlockHasher;
+use crate::hash::blocks::{BlockHasher, BlockHashes};
 
 /// Buffer between the writer and the operating system.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -36,6 +36,19 @@ pub struct FinishedFile {
     pub checksum: String,
     /// XXH3-64 of each MiB block, 16 hexadecimal digits each, concatenated.
     pub blocks: String,
+}
+
+impl FinishedFile {
+    /// The file at `path` whose bytes hash to `hashes`.
+    #[must_use]
+    pub fn of_hashes(path: String, hashes: &BlockHashes) -> Self {
+        Self {
+            path,
+            bytes: hashes.bytes,
+            checksum: format!("{:016x}", hashes.digest()),
+            blocks: hashes.blocks.iter().map(|hash| format!("{hash:016x}")).collect(),
+        }
+    }
 }
 
 impl ShardFile {
@@ -76,13 +89,7 @@ impl ShardFile {
     pub fn finish(self) -> Result<FinishedFile> {
         let mut file = self.file;
         file.flush().map_err(KernelError::io("write", &self.path))?;
-        let hashes = self.hasher.finish();
-        Ok(FinishedFile {
-            path: self.path.to_string_lossy().into_owned(),
-            bytes: hashes.bytes,
-            checksum: format!("{:016x}", hashes.digest()),
-            blocks: hashes.blocks.iter().map(|hash| format!("{hash:016x}")).collect(),
-        })
+        Ok(FinishedFile::of_hashes(self.path.to_string_lossy().into_owned(), &self.hasher.finish()))
     }
 }
 

@@ -1,0 +1,131 @@
+/**
+ * The commands and flags, as commander knows them. What a command does is in `commands/`, loaded when it is called;
+ * this file must stay light, since `gristmill --version` loads it. docs/cli.md lists the same; a test compares.
+ */
+import { Command } from 'commander'
+import type { OutputFlags } from './console.js'
+import { VERSION } from '../core/version.js'
+import { collectSet, parseCount, parseWorkers, type PlanFlags } from './flags.js'
+
+export interface RunFlags extends PlanFlags, OutputFlags {
+  readonly out: string
+}
+
+export interface ExplainFlags extends PlanFlags, OutputFlags {
+  readonly out?: string
+}
+
+export interface InspectFlags extends OutputFlags {
+  readonly decode?: number
+}
+
+export interface InitFlags extends OutputFlags {
+  readonly out: string
+  readonly force?: boolean
+}
+
+/** What the commands do; each returns the exit code. */
+export interface Actions {
+  run(file: string, flags: RunFlags): Promise<number>
+  explain(file: string, flags: ExplainFlags): Promise<number>
+  inspect(run: string, flags: InspectFlags): Promise<number>
+  verify(run: string, flags: OutputFlags): Promise<number>
+  steps(name: string | undefined, flags: OutputFlags): Promise<number>
+  init(data: readonly string[], flags: InitFlags): Promise<number>
+}
+
+const RUN = 'Runs a pipeline file. The same command again resumes an unfinished run and skips what is committed.'
+const EXPLAIN = 'Shows what a run would do and take: stages, tasks, memory, disk and time. Writes nothing.'
+const INSPECT = 'Shows what a run directory holds. An unfinished run shows what is committed and how to go on.'
+const VERIFY =
+  'Reads every file of a finished run and compares each MiB with its checksum and each count with the manifest.'
+const STEPS = 'Lists steps, sources and sinks; with a name, its options, defaults and an example.'
+const INIT = 'Looks at your data and writes a commented pipeline file that runs as it is.'
+
+const EXAMPLES = `
+Examples:
+  gristmill init data/                              a pipeline file from a look at your data
+  gristmill explain corpus.yaml                     what would run, and what it would take
+  gristmill run corpus.yaml --out runs/corpus       run it; run it again to resume
+  gristmill inspect runs/corpus --decode 3          what came out, as text again
+  gristmill verify runs/corpus                      every byte and every count
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 finished but too many bad records or a
+truncated input, 130 interrupted.`
+
+/** The program; `done` receives the exit code of the command that ran. */
+export function createProgram(actions: Actions, done: (exitCode: number) => void): Command {
+  const program = new Command('gristmill')
+    .description('From raw text to packed, tokenised shards.')
+    .version(VERSION, '--version', 'print the version')
+    .helpOption('--help', 'show this help')
+    .helpCommand(false)
+    .configureHelp({ showGlobalOptions: false, subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
+    .addHelpText('after', EXAMPLES)
+  const command = (name: string, summary: string, description: string): Command =>
+    program.command(name).summary(summary).description(description).helpOption('--help', 'show this help')
+
+  const run = command('run', 'run a pipeline, or resume it', RUN)
+    .usage('<pipeline> --out <dir> [flags]')
+    .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js')
+    .requiredOption('--out <dir>', 'run directory: a folder or s3://bucket/prefix; made when absent')
+  withPlan(run).option('--quiet', 'print errors only')
+  withOutput(run, 'print events as JSON lines on standard output').action(async (file: string, flags: RunFlags) => {
+    done(await actions.run(file, flags))
+  })
+
+  const explain = command('explain', 'stages, tasks, memory and time before anything runs', EXPLAIN)
+    .usage('<pipeline> [flags]')
+    .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js')
+    .option('--out <dir>', 'run directory the run would use, to look at the space on its disk')
+  withOutput(withPlan(explain), 'print the plan as JSON').action(async (file: string, flags: ExplainFlags) => {
+    done(await actions.explain(file, flags))
+  })
+
+  const inspect = command('inspect', 'what is in a run directory', INSPECT)
+    .usage('<run> [flags]')
+    .argument('<run>', 'run directory')
+    .option('--decode <n>', 'show the first n sequences (or documents) as text again', parseCount('--decode'))
+  withOutput(inspect, 'print the same as JSON').action(async (folder: string, flags: InspectFlags) => {
+    done(await actions.inspect(folder, flags))
+  })
+
+  const verify = command('verify', 'every shard against its hash, every count against the manifest', VERIFY)
+    .usage('<run> [flags]')
+    .argument('<run>', 'run directory')
+    .option('--quiet', 'print errors only')
+  withOutput(verify, 'print findings as JSON lines').action(async (folder: string, flags: OutputFlags) => {
+    done(await actions.verify(folder, flags))
+  })
+
+  const steps = command('steps', 'every step, source and sink with its options', STEPS)
+    .usage('[name] [flags]')
+    .argument('[name]', 'a step, a source format or a sink format')
+  withOutput(steps, 'print JSON Schema: of the whole pipeline file, or of the one named').action(
+    async (name: string | undefined, flags: OutputFlags) => done(await actions.steps(name, flags)),
+  )
+
+  const init = command('init', 'a commented pipeline file from a look at your data', INIT)
+    .usage('[data...] [flags]')
+    .argument('[data...]', 'folders or files to look at', ['.'])
+    .option('--out <file>', 'file to write', 'corpus.yaml')
+    .option('--force', 'overwrite the file')
+  withOutput(init, 'print what was found as JSON').action(async (data: readonly string[], flags: InitFlags) => {
+    done(await actions.init(data, flags))
+  })
+  return program
+}
+
+/** Flags of commands that plan a run. */
+function withPlan(command: Command): Command {
+  return command
+    .option('--workers <n>', 'worker threads (default: cores granted)', parseWorkers)
+    .option('--memory <size>', 'memory budget, as in 4GiB or 50% (default: 70% of what is granted)')
+    .option('--set <key.path=value>', 'change a value of the pipeline file; may be repeated', collectSet)
+    .option('--scratch <dir>', 'folder for temporary files (default: inside the run directory)')
+}
+
+/** Flags of every command. */
+function withOutput(command: Command, json: string): Command {
+  return command.option('--json', json).option('--no-color', 'no colours (also: NO_COLOR in the environment)')
+}

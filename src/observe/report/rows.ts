@@ -1,0 +1,92 @@
+/** Why rows left: removals by rule, quarantine by code; and how sequences were filled. */
+import { formatCount, formatPercent } from '../../core/units.js'
+import type { Metrics } from '../metrics.js'
+import { html, type Markup, nothing } from './html.js'
+import { percent, section, shareOf, table } from './parts.js'
+
+const SHOWN_RULES = 15
+/** More rules than this get the page's full width. */
+const FEW_RULES = 6
+
+function removals({ removals: all, totals }: Metrics): Markup {
+  const rules = all.filter((rule) => rule.rows > 0).sort((a, b) => b.rows - a.rows)
+  if (rules.length === 0) return section('Removals by rule', 'No step removed a row.', nothing)
+  const most = rules[0]?.rows ?? 1
+  const rows = rules.map(({ step, rule, rows }) => ({
+    cells: [
+      rule === step || rule === '' ? step : html`${step} <span class="stage">${rule}</span>`,
+      formatCount(rows),
+      formatPercent(shareOf(rows, totals.rowsIn), 2),
+      rows / most,
+    ],
+  }))
+  const columns = [
+    { title: 'Rule', kind: 'name' },
+    { title: 'Rows', kind: 'number' },
+    { title: 'Of rows in', kind: 'number' },
+    { title: '', kind: 'bar' },
+  ] as const
+  const note = html`${formatCount(totals.removed)} rows, each with its record in <code>removed/</code>.`
+  return section('Removals by rule', note, table('Removals by rule', columns, rows, SHOWN_RULES))
+}
+
+/** Removals and quarantine, side by side when both are short. */
+export function reasons(metrics: Metrics): Markup {
+  const both = html`${removals(metrics)}${quarantine(metrics)}`
+  return metrics.removals.length > FEW_RULES ? both : html`<div class="pair">${both}</div>`
+}
+
+function quarantine({ quarantine: all, totals }: Metrics): Markup {
+  const codes = all.filter((code) => code.rows > 0).sort((a, b) => b.rows - a.rows)
+  if (codes.length === 0) return section('Quarantine', 'Every record could be read.', nothing)
+  const most = codes[0]?.rows ?? 1
+  const rows = codes.map(({ code, rows }) => ({
+    cells: [html`<code>${code}</code>`, formatCount(rows), formatPercent(shareOf(rows, totals.rowsIn), 2), rows / most],
+  }))
+  const columns = [
+    { title: 'Code', kind: 'name' },
+    { title: 'Records', kind: 'number' },
+    { title: 'Of rows in', kind: 'number' },
+    { title: '', kind: 'bar' },
+  ] as const
+  const note = html`${formatCount(totals.quarantined)} records that could not be read, kept in
+    <code>quarantine/</code>.`
+  return section('Quarantine', note, table('Quarantine by code', columns, rows, SHOWN_RULES))
+}
+
+export function packing({ packing: packed }: Metrics): Markup {
+  if (packed === undefined) return nothing
+  const positions = packed.sequences * packed.length
+  const facts: [string, string][] = [
+    ['Sequences', formatCount(packed.sequences)],
+    ['Tokens per sequence', formatCount(packed.length)],
+    ['Documents', formatCount(packed.documents)],
+    ['Pieces', formatCount(packed.pieces)],
+    ['Pieces per sequence', shareOf(packed.pieces, packed.sequences).toFixed(2)],
+    ['Tokens', formatCount(packed.tokens)],
+    ['Positions left empty', formatCount(Math.max(0, positions - packed.tokens))],
+    ['Documents split', formatCount(packed.splitDocuments)],
+    ['Tokens cut off', formatCount(packed.truncatedTokens)],
+  ]
+  const columns = [
+    { title: 'Measure', kind: 'name' },
+    { title: 'Value', kind: 'number' },
+  ] as const
+  const note = html`Strategy ${packed.strategy}: ${formatPercent(packed.utilisation, 2)} of the positions hold a token.`
+  const bar = html`<div
+    class="stack"
+    role="img"
+    aria-label="Share of positions that hold a token: ${formatPercent(packed.utilisation, 2)}"
+  >
+    ${packed.tokens > 0 ? html`<i style="width:${percent(packed.utilisation)};background:var(--data)"></i>` : nothing}
+  </div>`
+  return section(
+    'Packing',
+    note,
+    html`${bar}${table(
+      'Packing',
+      columns,
+      facts.map((cells) => ({ cells })),
+    )}`,
+  )
+}
