@@ -59,8 +59,8 @@ export async function listInputs(
 ): Promise<InputFile[]> {
   const base = resolve(baseFolder)
   const fits = (name: string): boolean => isDataFile(name, extensions)
-  const excluded = paths.filter((path) => path.startsWith('!')).map((path) => exclusion(path.slice(1), base))
-  const wanted = paths.filter((path) => !path.startsWith('!'))
+  const excluded = paths.filter(takesOut).map((path) => exclusion(path.slice(1), base))
+  const wanted = paths.filter((path) => !takesOut(path))
   if (wanted.length === 0) throw new GristmillError('GM_INPUT_NONE', 'no input: `source.paths` is empty')
 
   const files = new Map<string, InputFile>()
@@ -81,11 +81,17 @@ async function find(path: string, search: Search): Promise<Found> {
   return isRemote(path) ? findRemote(search) : findLocal(search)
 }
 
+/** `!d/*.log` takes files out; `!(a).log` is a glob that matches what `a.log` is not. */
+function takesOut(path: string): boolean {
+  return path.startsWith('!') && !path.startsWith('!(')
+}
+
 /** Tests addresses against a pattern that takes files out; a folder takes out all below it. */
 function exclusion(path: string, baseFolder: string): (url: string) => boolean {
   const { folder, matches } = compilePattern(path)
   const root = isRemote(path) ? folder : resolve(baseFolder, folder)
-  return (url) => url === root || (url.startsWith(`${root}/`) && matches(url.slice(root.length + 1)))
+  const below = root.endsWith('/') ? root : `${root}/`
+  return (url) => url === root || (url.startsWith(below) && matches(url.slice(below.length)))
 }
 
 const SHOWN = 5
