@@ -2,9 +2,12 @@
 
 pub mod arrow_write;
 pub mod decompress;
+pub mod columnar;
 pub mod docs_table;
 pub mod json_value;
 pub mod jsonl_write;
+pub mod parquet_prune;
+pub mod parquet_read;
 pub mod parquet_write;
 pub mod rechunk;
 pub mod row_layout;
@@ -15,3 +18,4 @@ pub mod npy;
 pub mod parquet_footer;
 pub mod records;
 pub mod shard_file;
+pub mod untrusted;
