@@ -15,6 +15,7 @@ mod removed;
 mod shard_file;
 mod row_shards;
 mod megatron;
+mod packing;
 mod removed;
 mod tokenizer;
 
