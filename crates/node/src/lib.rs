@@ -6,17 +6,14 @@
 mod batch;
 mod global;
 mod guard;
-mod lock;
 mod hash;
 mod lock;
 mod megatron;
+mod packing;
 mod readers;
 mod removed;
-mod shard_file;
 mod row_shards;
-mod megatron;
-mod packing;
-mod removed;
+mod shard_file;
 mod tokenizer;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
