@@ -11,6 +11,7 @@ pub mod formats;
 pub mod hash;
 pub mod lock;
 pub mod order;
+pub mod pack;
 pub mod reject;
 pub mod removed;
 pub mod tokenize;

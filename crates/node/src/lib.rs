@@ -6,13 +6,13 @@
 mod batch;
 mod global;
 mod guard;
-mod lock;
 mod hash;
 mod megatron;
+mod packing;
 mod readers;
 mod removed;
-mod shard_file;
 mod row_shards;
+mod shard_file;
 mod tokenizer;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
