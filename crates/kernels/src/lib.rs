@@ -6,10 +6,13 @@
 
 pub mod batch;
 pub mod error;
+pub mod expr;
 pub mod formats;
 pub mod hash;
 pub mod reject;
 pub mod removed;
+pub mod rows;
+pub mod text;
 
 pub use batch::Batch;
 pub use error::{KernelError, Result};

@@ -4,8 +4,10 @@
 //! lives here, and `src/kernels` is the only importer.
 
 mod batch;
+mod expression;
 mod guard;
 mod removed;
+mod rows;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never
