@@ -5,6 +5,7 @@
 
 mod batch;
 mod global;
+mod expression;
 mod guard;
 mod hash;
 mod megatron;
@@ -14,6 +15,7 @@ mod removed;
 mod row_shards;
 mod shard_file;
 mod tokenizer;
+mod rows;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never
