@@ -3,9 +3,9 @@
  * and by the worker's entry.
  */
 import type { Registry } from './engine/registry.js'
+import { listInputs } from './io/inputs.js'
 import { sinkFormats } from './sinks/index.js'
 import { sourceFormats } from './sources/index.js'
-import { listInputs } from './sources/list.js'
 import { steps } from './steps/index.js'
 
 export const registry: Registry = {

@@ -15,7 +15,7 @@ export interface Registry {
   listInputs(
     paths: readonly string[],
     baseFolder: string,
-    extensions: readonly string[] | undefined,
+    extensions: readonly string[],
     stores: ByteStores,
   ): Promise<InputFile[]>
 }
