@@ -1,9 +1,11 @@
 /** The table of source formats, and which of them a file's name means. */
 import { splitName } from './compression.js'
+import { csv, tsv } from './csv.js'
 import { jsonl } from './jsonl.js'
 import type { SourceFormat } from './source.js'
+import { text } from './text.js'
 
-export const sourceFormats: readonly SourceFormat[] = [jsonl]
+export const sourceFormats: readonly SourceFormat[] = [jsonl, csv, tsv, text]
 
 /** The format of that name, as in `source.format`. */
 export function sourceFormat(name: string): SourceFormat | undefined {

@@ -2,6 +2,7 @@
 
 pub mod arrow_write;
 pub mod columnar;
+pub mod csv_read;
 pub mod decompress;
 pub mod docs_table;
 pub mod json_value;
@@ -19,3 +20,5 @@ pub mod row_layout;
 pub mod row_shards;
 pub mod shard_file;
 pub mod untrusted;
+pub mod text_read;
+pub mod zstd_frames;
