@@ -6,6 +6,7 @@
 mod batch;
 mod expression;
 mod global;
+mod columnar;
 mod guard;
 mod hash;
 mod lock;
