@@ -7,13 +7,12 @@ use gristmill_kernels::formats::arrow_read::{
 use gristmill_kernels::formats::columnar::{Converted, Selection};
 use gristmill_kernels::formats::parquet_prune::may_match;
 use gristmill_kernels::formats::parquet_read::{self, FileColumn, ParquetFooter, ParquetReader};
-use gristmill_kernels::reject::Reject;
 use gristmill_kernels::{Batch, KernelError, Result};
-use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 
 use crate::batch::NativeBatch;
 use crate::guard::{guard, invalid};
+use crate::readers::NativeReject;
 
 /// A top-level column of a columnar file.
 #[napi(object)]
@@ -76,36 +75,6 @@ impl From<BlockPlace> for NativeBlock {
     }
 }
 
-/// A record of a columnar file for quarantine.
-#[napi(object)]
-pub struct NativeColumnarReject {
-    /// Input file, relative to the configuration.
-    pub file: String,
-    /// Row number.
-    pub offset: f64,
-    /// Bytes of the record; 0, since a row has none.
-    pub length: f64,
-    /// Stable code.
-    pub code: String,
-    /// For a person.
-    pub reason: String,
-    /// The first bytes of the value at fault.
-    pub bytes: Buffer,
-}
-
-impl From<Reject> for NativeColumnarReject {
-    fn from(reject: Reject) -> Self {
-        Self {
-            file: reject.file,
-            offset: reject.offset as f64,
-            length: reject.length as f64,
-            code: reject.code.to_owned(),
-            reason: reject.reason,
-            bytes: reject.bytes.into(),
-        }
-    }
-}
-
 /// Rows that were read; `takeBatch` has those that stay.
 #[napi(object)]
 pub struct NativeRead {
@@ -116,7 +85,7 @@ pub struct NativeRead {
     /// Rows left out by request.
     pub pruned: f64,
     /// Rows for quarantine.
-    pub rejects: Vec<NativeColumnarReject>,
+    pub rejects: Vec<NativeReject>,
 }
 
 /// Splits what was read into data for JavaScript and the batch it takes next.
@@ -417,7 +386,7 @@ impl NativeArrowStream {
 
     /// Ends the stream of `length` bytes: what is missing, if it ended too early.
     #[napi]
-    pub fn finish(&mut self, file: String, length: f64) -> napi::Result<Option<NativeColumnarReject>> {
+    pub fn finish(&mut self, file: String, length: f64) -> napi::Result<Option<NativeReject>> {
         guard("arrow.finish", || Ok(self.reader.finish(&file, length as u64).map(Into::into)))
     }
 

@@ -7,6 +7,8 @@ mod batch;
 mod expression;
 mod global;
 mod columnar;
+mod expression;
+mod global;
 mod guard;
 mod hash;
 mod lock;
