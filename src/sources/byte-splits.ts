@@ -105,7 +105,7 @@ export function byteRanges(file: InputFile, { alignBytes }: SplitRule): Split[] 
 }
 
 /** Small files on their way into one split. */
-class Group {
+export class Group {
   readonly #out: (Split | SequentialFile)[]
   #pieces: Piece[] = []
   #bytes = 0

@@ -6,6 +6,9 @@
 mod batch;
 mod expression;
 mod global;
+mod columnar;
+mod expression;
+mod global;
 mod guard;
 mod hash;
 mod lock;

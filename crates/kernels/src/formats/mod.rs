@@ -1,5 +1,6 @@
 //! File formats: one file each; reading and writing of one format are named alike.
 
+pub mod arrow_read;
 pub mod arrow_write;
 pub mod columnar;
 pub mod csv_read;
