@@ -1,4 +1,10 @@
 #!/usr/bin/env node
-import { main } from '../dist/cli/main.js'
+/** The `gristmill` command. In a checkout it runs what `script/setup` built. */
+import { existsSync } from 'node:fs'
 
-await main()
+const main = new URL('../dist/cli/main.js', import.meta.url)
+if (!existsSync(main)) {
+  console.error('gristmill: this checkout is not built; run script/setup first')
+  process.exit(1)
+}
+await (await import(main.href)).main()
