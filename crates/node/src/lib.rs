@@ -8,6 +8,7 @@ mod expression;
 mod guard;
 mod removed;
 mod rows;
+mod text;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never
