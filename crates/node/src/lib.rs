@@ -20,6 +20,7 @@ mod row_shards;
 mod rows;
 mod shard_file;
 mod tokenizer;
+mod text;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never
