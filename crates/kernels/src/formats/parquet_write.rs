@@ -63,16 +63,13 @@ impl ParquetWriter {
             .set_max_row_group_row_count(None) // RowGroups ends them
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();
-            ArrowWriter::try_new(file, schema, Some(properties)).map_err(|error| broken(&path, error))?;
-        Ok(Self { chunks, groups, rows: 0 })
-        Ok(Self { chunks, groups: RowGroups { writer, limits: row_group, rows: 0, bytes: 0 }, rows: 0 })
-        let chunks = Rechunk::new(SchemaRef::clone(&schema), chunk);
-        let file = ShardFile::create(&path)?;
-        let file = ShardFile::create(path)?;
-        let groups = RowGroups { writer, path, limits: row_group, rows: 0, bytes: 0 };
         let path = path.as_ref().to_owned();
+        let file = ShardFile::create(&path)?;
+        let chunks = Rechunk::new(SchemaRef::clone(&schema), chunk);
         let writer =
-        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(broken)?;
+            ArrowWriter::try_new(file, schema, Some(properties)).map_err(|error| broken(&path, error))?;
+        let groups = RowGroups { writer, path, limits: row_group, rows: 0, bytes: 0 };
+        Ok(Self { chunks, groups, rows: 0 })
     }
 
     /// Rows written so far.
@@ -97,22 +94,8 @@ impl ParquetWriter {
     pub fn finish(mut self) -> Result<FinishedFile> {
         let Self { chunks, groups, .. } = &mut self;
         chunks.flush(|chunk| groups.write(&chunk))?;
-
-            (self.rows, self.bytes) = (0, 0);
-            self.writer.flush().map_err(broken)?;
-        Ok(())
-        if self.rows >= self.limits.rows || self.bytes >= self.limits.bytes {
         let RowGroups { writer, path, .. } = self.groups;
-        self.bytes += chunk.bytes;
-        self.groups.writer.into_inner().map_err(broken)?.finish()
-        self.rows += chunk.record.num_rows() as u64;
-        self.writer.write(&chunk.record).map_err(broken)?;
         writer.into_inner().map_err(|error| broken(&path, error))?.finish()
-        }
-    fn write(&mut self, chunk: &Chunk) -> Result<()> {
-    }
-impl RowGroups {
-}
     }
 }
 
