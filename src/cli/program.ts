@@ -17,6 +17,7 @@ export interface ExplainFlags extends PlanFlags, OutputFlags {
 
 export interface InspectFlags extends OutputFlags {
   readonly decode?: number
+  readonly tokenizer?: string
 }
 
 export interface InitFlags extends OutputFlags {
@@ -86,6 +87,7 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
     .usage('<run> [flags]')
     .argument('<run>', 'run directory')
     .option('--decode <n>', 'show the first n sequences (or documents) as text again', parseCount('--decode'))
+    .option('--tokenizer <file>', 'the tokenizer of the run, where it is not found by itself')
   withOutput(inspect, 'print the same as JSON').action(async (folder: string, flags: InspectFlags) => {
     done(await actions.inspect(folder, flags))
   })

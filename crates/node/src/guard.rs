@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use gristmill_kernels::Result;
+use gristmill_kernels::{KernelError, Result};
 
 /// Runs `work`, turning its error or its panic into a JavaScript error that names `kernel`.
 pub fn guard<T>(kernel: &'static str, work: impl FnOnce() -> Result<T>) -> napi::Result<T> {
@@ -20,6 +20,11 @@ pub fn guard<T>(kernel: &'static str, work: impl FnOnce() -> Result<T>) -> napi:
             Err(to_js(kernel, "GM_PANIC", &format!("kernel '{kernel}' panicked: {reason}")))
         }
     }
+}
+
+/// Turns a binding-level failure (a bad argument) into the same shape.
+pub fn invalid(kernel: &'static str, reason: impl std::fmt::Display) -> KernelError {
+    KernelError::Option { name: kernel.to_owned(), reason: reason.to_string() }
 }
 
 fn to_js(kernel: &str, code: &str, message: &str) -> napi::Error {
