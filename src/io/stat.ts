@@ -51,7 +51,8 @@ function statNow(file: string): BigIntStats | undefined {
 
 function absent(file: string, error: unknown): undefined {
   const { code } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+  // ELOOP: a link that leads to itself leads to no file.
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined
   throw ioError(`look at ${file}`, error)
 }
 

@@ -45,7 +45,7 @@ async function byGlob(search: Search): Promise<Found> {
   if (matching.length > 0) return { missing: nothingFits(glob, 'matched', matching) }
   const visible = all.filter((path) => !isHidden(path))
   const instead = visible.length === 0 ? 'no files' : `${visible.length} other files (${countExtensions(visible)})`
-  return { missing: { message: `${glob} matches nothing: where it looks, ${folder} holds ${instead}` } }
+  return { missing: { message: `${glob} matches nothing: ${folder} holds ${instead}` } }
 }
 
 /** The message for files that are there but are no data of the wanted format. */

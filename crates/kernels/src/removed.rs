@@ -37,6 +37,17 @@ pub struct Reason<'a> {
     pub threshold: Option<f64>,
 }
 
+/// How many rows a rule removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleCount {
+    /// Name of the step.
+    pub step: String,
+    /// Rule within the step.
+    pub rule: String,
+    /// Rows it removed.
+    pub rows: u64,
+}
+
 /// Removed rows of one task, in the order they were removed.
 #[derive(Default)]
 pub struct RemovedLog {
@@ -51,6 +62,7 @@ pub struct RemovedLog {
     keeper_file: StringBuilder,
     keeper_position: UInt64Builder,
     rows: u64,
+    by_rule: Vec<RuleCount>,
 }
 
 /// Schema of `removed/*.parquet`.
@@ -75,6 +87,11 @@ impl RemovedLog {
     /// Rows recorded so far.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Rows by rule, in the order the rules first removed one.
+    pub fn by_rule(&self) -> &[RuleCount] {
+        &self.by_rule
     }
 
     /// Clears the rows where `keep` is false from the selection and records those that were still in.
@@ -109,6 +126,14 @@ impl RemovedLog {
         self.keeper_file.append_option(keeper.map(|keeper| &keeper.file));
         self.keeper_position.append_option(keeper.map(|keeper| keeper.position));
         self.rows += 1;
+        match self.by_rule.iter_mut().find(|count| count.step == reason.step && count.rule == reason.rule) {
+            Some(count) => count.rows += 1,
+            None => self.by_rule.push(RuleCount {
+                step: reason.step.to_owned(),
+                rule: reason.rule.to_owned(),
+                rows: 1,
+            }),
+        }
     }
 
     /// Writes the records to a Parquet file.

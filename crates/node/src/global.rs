@@ -2,7 +2,9 @@
 
 use gristmill_kernels::dedup::exact::{self, Decisions, ExactOptions, Keep, KeyWriter};
 use gristmill_kernels::order::bucket::BucketSorter;
+use gristmill_kernels::order::sample::Smallest;
 use gristmill_kernels::order::spill::{self, Shuffle, SpillWriter};
+use gristmill_kernels::order::verdict::Verdict;
 use gristmill_kernels::{KernelError, Result};
 use napi_derive::napi;
 use serde::de::DeserializeOwned;
@@ -130,43 +132,85 @@ pub fn decide_duplicates(
     })
 }
 
-/// The removals that concern one task or bucket.
+/// What the global steps decided about the rows of one task or bucket.
 #[napi]
 #[derive(Default)]
-pub struct NativeDecisions {
-    inner: Decisions,
+pub struct NativeVerdict {
+    inner: Verdict,
 }
 
 #[napi]
-impl NativeDecisions {
-    /// No removals.
+impl NativeVerdict {
+    /// Removes nothing.
     #[napi(constructor)]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a segment of a decision file.
+    /// Adds a segment of a decision file of the deduplication `step`.
     #[napi]
-    pub fn add(&mut self, bytes: &[u8]) -> napi::Result<()> {
-        guard("decisions.add", || self.inner.add(bytes))
+    pub fn add_duplicates(&mut self, bytes: &[u8], step: String) -> napi::Result<()> {
+        guard("verdict.duplicates", || {
+            self.inner.duplicates.get_or_insert_with(|| (Decisions::default(), step)).0.add(bytes)
+        })
+    }
+
+    /// Keeps the rows whose sample hash is at most `threshold` (hexadecimal).
+    #[napi]
+    pub fn set_sample(&mut self, seed: f64, threshold: String, step: String) -> napi::Result<()> {
+        guard("verdict.sample", || {
+            let threshold = u64::from_str_radix(&threshold, 16).map_err(KernelError::internal)?;
+            self.inner.sample = Some((seed as u64, threshold, step));
+            Ok(())
+        })
     }
 }
 
-/// Rows of a spilled block; the decided ones are removed and recorded.
+/// Rows of a spilled block; what the verdict removes is recorded.
 #[napi]
 pub fn read_spill_block(
     bytes: &[u8],
     checksum: String,
-    decisions: &NativeDecisions,
+    verdict: &NativeVerdict,
     removed: &mut NativeRemovedLog,
-    step: String,
 ) -> napi::Result<NativeBatch> {
     guard("spill.read", || {
         let record = spill::read_block(bytes, &checksum)?;
-        let mut batch = spill::strip(&record)?;
-        decisions.inner.apply(&mut batch, &record, 0, removed.get()?, &step)?;
-        Ok(NativeBatch::wrap(batch))
+        Ok(NativeBatch::wrap(verdict.inner.apply(&record, 0, removed.get()?)?))
     })
+}
+
+/// Collects the smallest sample hashes of a task's rows.
+#[napi]
+pub struct NativeSmallest {
+    inner: Option<Smallest>,
+}
+
+#[napi]
+impl NativeSmallest {
+    /// Collects up to `count` hashes.
+    #[napi(constructor)]
+    pub fn new(count: u32, seed: f64) -> Self {
+        Self { inner: Some(Smallest::new(count as usize, seed as u64)) }
+    }
+
+    /// Adds the selected rows of a batch.
+    #[napi]
+    pub fn add(&mut self, batch: &NativeBatch) -> napi::Result<()> {
+        guard("sample.add", || {
+            self.inner.as_mut().ok_or(KernelError::Disposed { what: "sample" })?.add(batch.get()?);
+            Ok(())
+        })
+    }
+
+    /// The hashes, rising, as hexadecimal.
+    #[napi]
+    pub fn finish(&mut self) -> napi::Result<Vec<String>> {
+        guard("sample.finish", || {
+            let smallest = self.inner.take().ok_or(KernelError::Disposed { what: "sample" })?;
+            Ok(smallest.finish().into_iter().map(|hash| format!("{hash:016x}")).collect())
+        })
+    }
 }
 
 /// Sorts the rows of one shuffle bucket.
@@ -191,13 +235,10 @@ impl NativeBucketSorter {
         bytes: &[u8],
         checksum: String,
         task: u32,
-        decisions: &NativeDecisions,
+        verdict: &NativeVerdict,
         removed: &mut NativeRemovedLog,
-        step: String,
     ) -> napi::Result<()> {
-        guard("bucket.add", || {
-            self.get()?.add(bytes, &checksum, task, &decisions.inner, removed.get()?, &step)
-        })
+        guard("bucket.add", || self.get()?.add(bytes, &checksum, task, &verdict.inner, removed.get()?))
     }
 
     /// Sorts what was added; call once, before `next`.

@@ -6,13 +6,16 @@
 mod batch;
 mod global;
 mod guard;
+mod lock;
 mod hash;
 mod lock;
 mod megatron;
 mod readers;
 mod removed;
-mod row_shards;
 mod shard_file;
+mod row_shards;
+mod megatron;
+mod removed;
 mod tokenizer;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different

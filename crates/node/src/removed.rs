@@ -30,6 +30,17 @@ impl From<FinishedFile> for NativeFinishedFile {
     }
 }
 
+/// How many rows a rule removed.
+#[napi(object)]
+pub struct NativeRuleCount {
+    /// Name of the step.
+    pub step: String,
+    /// Rule within the step.
+    pub rule: String,
+    /// Rows it removed.
+    pub rows: f64,
+}
+
 /// Removed rows of one task; native steps write into it.
 #[napi]
 #[derive(Default)]
@@ -55,6 +66,21 @@ impl NativeRemovedLog {
     #[napi(getter)]
     pub fn rows(&mut self) -> napi::Result<f64> {
         guard("removed.rows", || Ok(self.get()?.rows() as f64))
+    }
+
+    /// Rows by rule.
+    #[napi]
+    pub fn by_rule(&mut self) -> napi::Result<Vec<NativeRuleCount>> {
+        guard("removed.byRule", || {
+            let counts = self.get()?.by_rule().iter();
+            Ok(counts
+                .map(|count| NativeRuleCount {
+                    step: count.step.clone(),
+                    rule: count.rule.clone(),
+                    rows: count.rows as f64,
+                })
+                .collect())
+        })
     }
 
     /// Removes the rows whose bit in `keep` (least significant first) is clear; returns how many.

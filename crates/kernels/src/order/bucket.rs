@@ -4,9 +4,9 @@ use arrow_array::{RecordBatch, UInt64Array};
 use arrow_select::interleave::interleave_record_batch;
 
 use crate::batch::Batch;
-use crate::dedup::exact::Decisions;
 use crate::error::Result;
 use crate::order::spill::{self, KEY, hidden};
+use crate::order::verdict::Verdict;
 use crate::removed::RemovedLog;
 
 /// Sorts the rows of one bucket and hands them out batch by batch.
@@ -22,7 +22,7 @@ pub struct BucketSorter {
 }
 
 impl BucketSorter {
-    /// Adds a block that `task` spilled, leaving out and recording the rows that `decisions` remove.
+    /// Adds a block that `task` spilled, leaving out and recording the rows that `verdict` removes.
     ///
     /// # Errors
     /// `Format` when the block is damaged.
@@ -31,13 +31,11 @@ impl BucketSorter {
         block: &[u8],
         checksum: &str,
         task: u32,
-        decisions: &Decisions,
+        verdict: &Verdict,
         log: &mut RemovedLog,
-        step: &str,
     ) -> Result<()> {
         let record = spill::read_block(block, checksum)?;
-        let mut batch = spill::strip(&record)?;
-        decisions.apply(&mut batch, &record, task, log, step)?;
+        let batch = verdict.apply(&record, task, log)?;
         let keys: &UInt64Array = hidden(&record, KEY)?;
         let part = self.parts.len() as u32;
         self.order.extend(

@@ -1,0 +1,36 @@
+//! What the global steps at a boundary decided about the rows of one task or bucket.
+
+use arrow_array::RecordBatch;
+
+use crate::batch::Batch;
+use crate::dedup::exact::Decisions;
+use crate::error::Result;
+use crate::order::{sample, spill};
+use crate::removed::RemovedLog;
+
+/// Decisions to apply when spilled rows are read again, in the order the steps stand in the pipeline.
+#[derive(Default)]
+pub struct Verdict {
+    /// Duplicates, and the name of the step.
+    pub duplicates: Option<(Decisions, String)>,
+    /// Sampling: seed, highest hash that stays, name of the step.
+    pub sample: Option<(u64, u64, String)>,
+}
+
+impl Verdict {
+    /// The rows of a spilled record batch; what is removed is recorded. `task` is the ordinal of the task
+    /// that spilled them, 0 where decisions are grouped by task.
+    ///
+    /// # Errors
+    /// `Internal` when `record` is not a spilled one.
+    pub fn apply(&self, record: &RecordBatch, task: u32, log: &mut RemovedLog) -> Result<Batch> {
+        let mut batch = spill::strip(record)?;
+        if let Some((decisions, step)) = &self.duplicates {
+            decisions.apply(&mut batch, record, task, log, step)?;
+        }
+        if let Some((seed, threshold, step)) = &self.sample {
+            sample::remove_above(&mut batch, *seed, *threshold, log, step)?;
+        }
+        Ok(batch)
+    }
+}

@@ -1,0 +1,76 @@
+/**
+ * A stage's map steps at work: batches go through them one by one, each step counted and timed.
+ */
+import { GristmillError } from '../core/errors.js'
+import type { Batch } from '../kernels/batch.js'
+import { addon } from '../kernels/native.js'
+import type { StepRunner } from '../steps/step.js'
+import { StepCounters } from './counters.js'
+import type { UserFunction } from './pipeline.js'
+import type { ChainStep } from './plan.js'
+import type { Registry } from './registry.js'
+
+export class Chain implements Disposable {
+  readonly removed = new addon.NativeRemovedLog()
+  readonly counters: StepCounters[]
+  readonly #runners: StepRunner[] = []
+
+  constructor(steps: readonly ChainStep[], registry: Registry, functions: readonly UserFunction[]) {
+    this.counters = steps.map((step) => new StepCounters(step.label))
+    for (const { name, label, payload } of steps) {
+      const step = registry.steps.get(name)
+      if (step?.kind !== 'map') throw new GristmillError('GM_INTERNAL', `'${name}' is not a map step`)
+      this.#runners.push(
+        step.open(payload, {
+          removed: this.removed,
+          step: label,
+          userFunction: (index) => functions[index]!,
+        }),
+      )
+    }
+  }
+
+  /** Rows steps made out of one row, beyond the first. */
+  added = 0
+
+  /** Runs a batch through all steps and compacts it. Takes the batch over; the result is the caller's. */
+  async run(input: Batch): Promise<Batch> {
+    let batch = input
+    try {
+      for (const [index, runner] of this.#runners.entries()) {
+        const counters = this.counters[index]!
+        const before = batch.keptRows
+        const removedBefore = this.removed.rows
+        counters.rowsIn += before
+        counters.bytesIn += batch.bytes
+        const start = performance.now()
+        const result = runner.run(batch)
+        const other = result instanceof Promise ? await result : result
+        counters.busyMs += performance.now() - start
+        if (other !== undefined && other !== batch) {
+          batch.dispose()
+          batch = other
+        }
+        const after = batch.keptRows
+        counters.rowsOut += after
+        counters.bytesOut += batch.bytes
+        this.added += after - before + (this.removed.rows - removedBefore)
+        if (after === 0) break
+      }
+      batch.change((handle) => handle.compact())
+      return batch
+    } catch (error) {
+      batch.dispose()
+      throw error
+    }
+  }
+
+  dispose(): void {
+    for (const runner of this.#runners) runner[Symbol.dispose]()
+    this.removed.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}

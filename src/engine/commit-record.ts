@@ -1,0 +1,62 @@
+/**
+ * What a commit record holds of a task's result. No path of the machine is written: a record holds file
+ * names, and reading it puts the folders back.
+ */
+import path from 'node:path'
+import type { Commit, RunDirectory } from './run-directory.js'
+import type { DecideResult, MapResult, PackResult, TaskResult } from './task.js'
+
+interface LocalFile {
+  /** Where the file is now. */
+  readonly path: string
+  /** Its name in `work/`. */
+  readonly name: string
+  readonly bytes: number
+}
+
+/** The files of a result that are published into `work/` when it is committed. */
+export function filesOf(result: TaskResult): LocalFile[] {
+  if (result.kind !== 'map') return []
+  const written = [...result.shards.flatMap((shard) => shard.files), result.removed, result.quarantine]
+  return written.filter((file) => file !== undefined).map(({ path: at, bytes }) => ({ path: at, name: path.basename(at), bytes }))
+}
+
+/** The record of a finished task. */
+export function commitOf(task: string, stage: string, attempt: number, seconds: number, result: TaskResult): Commit {
+  const files = filesOf(result).map(({ name, bytes }) => ({ name, bytes }))
+  return { schemaVersion: 1, task, stage, attempt, seconds, files, result: withPaths(result, path.basename) }
+}
+
+/** A map result with its names only; `resultIn` gives scratch files their folders. */
+export function mapResultOf(commit: Commit): MapResult {
+  return commit.result as MapResult
+}
+
+export function packResultOf(commit: Commit): PackResult {
+  return commit.result as PackResult
+}
+
+/** A decide result whose file lies in the keys folder of `directory`. */
+export function decideResultOf(commit: Commit, directory: RunDirectory): DecideResult {
+  const { file } = commit.result as DecideResult
+  return { kind: 'decide', file: { ...file, path: path.join(directory.keys, file.path) } }
+}
+
+function withPaths(result: TaskResult, change: (file: string) => string): TaskResult {
+  const at = <T extends { readonly path: string }>(file: T): T => ({ ...file, path: change(file.path) })
+  switch (result.kind) {
+    case 'map':
+      return {
+        ...result,
+        shards: result.shards.map((shard) => ({ ...shard, files: shard.files.map(at) })),
+        removed: result.removed && at(result.removed),
+        quarantine: result.quarantine && at(result.quarantine),
+        spill: result.spill && at(result.spill),
+        keys: result.keys && at(result.keys),
+      }
+    case 'decide':
+      return { kind: 'decide', file: at(result.file) }
+    case 'pack':
+      return result
+  }
+}

@@ -1,0 +1,327 @@
+/**
+ * One attempt at a run: stages in order, tasks over the workers, each task committed as it ends.
+ *
+ * What is committed is skipped. A committed task whose spill was deleted (a finished run keeps none) runs
+ * again only if a later task still needs it.
+ */
+import { rm } from 'node:fs/promises'
+import { GristmillError } from '../core/errors.js'
+import type { RunEvent, StageMetrics, StepMetrics } from '../observe/metrics.js'
+import { commitOf, decideResultOf, filesOf, mapResultOf } from './commit-record.js'
+import { addStepMetrics } from './counters.js'
+import type { MemoryGuard } from './memory.js'
+import type { Boundary, Plan, Stage } from './plan.js'
+import type { PreparedPipeline } from './prepare.js'
+import type { RunDirectory } from './run-directory.js'
+import { Decided, type Outcome, type PlannedTask, TaskPlanner } from './tasks.js'
+import type { SegmentFile, StageSetup, Task, TaskResult } from './task.js'
+import type { WorkerPool } from './worker-pool.js'
+
+export interface ExecutionContext {
+  readonly prepared: PreparedPipeline
+  readonly plan: Plan
+  readonly directory: RunDirectory
+  readonly pool: WorkerPool
+  readonly memory: MemoryGuard
+  readonly attempt: number
+  readonly signal: AbortSignal
+  readonly onEvent: (event: RunEvent) => void
+}
+
+/** How often progress events come. */
+const PROGRESS_MS = 200
+
+/** Counts of a stage while it runs. */
+interface StageProgress {
+  readonly stage: Stage
+  readonly totalBytes: number
+  readonly started: number
+  tasks: number
+  done: number
+  run: number
+  skipped: number
+  rows: number
+  bytes: number
+  /** Rows and bytes of tasks under way. */
+  readonly active: Map<string, { rows: number; bytes: number }>
+}
+
+export class Execution {
+  readonly #context: ExecutionContext
+  readonly #planner: TaskPlanner
+  /** Names of every task of the plan, for clearing away others. */
+  readonly tasks = new Set<string>()
+  /** Outcomes of each stage, in order. */
+  readonly outcomes: Outcome[][] = []
+  readonly stages: StageMetrics[] = []
+  tasksRun = 0
+  tasksSkipped = 0
+  #lastProgress = 0
+
+  constructor(context: ExecutionContext) {
+    this.#context = context
+    this.#planner = new TaskPlanner(context.prepared, context.directory)
+  }
+
+  /** Runs all stages; returns the outcomes of the last, in output order. */
+  async run(): Promise<readonly Outcome[]> {
+    const { plan, pool } = this.#context
+    for (const stage of plan.stages) pool.setStage(this.#setup(stage))
+    for (const stage of plan.stages) {
+      const previous = plan.stages[stage.index - 1]
+      const planned = previous?.boundary
+        ? this.#planner.ofOutcomes(stage, this.outcomes[previous.index]!, previous.boundary, await this.#decide(previous, previous.boundary))
+        : undefined
+      this.outcomes[stage.index] = await this.#runStage(stage, planned)
+    }
+    return this.outcomes.at(-1)!
+  }
+
+  /** Runs a task outside the stages (packing), committed like any other. */
+  async runExtra<Result extends TaskResult>(task: Task, stage: string): Promise<Result> {
+    this.tasks.add(task.name)
+    const { directory } = this.#context
+    const committed = directory.commitOf(task.name)
+    if (committed && (await directory.hasFiles(committed))) {
+      this.tasksSkipped += 1
+      return committed.result as Result
+    }
+    return (await this.#execute(task, stage, () => {})) as Result
+  }
+
+  #setup(stage: Stage): StageSetup {
+    const { prepared } = this.#context
+    return {
+      index: stage.index,
+      source:
+        stage.input === 'splits'
+          ? {
+              format: prepared.source.name,
+              options: prepared.sourceOptions,
+              columns: prepared.sourceColumns,
+              where: prepared.where,
+            }
+          : undefined,
+      chain: stage.chain,
+      columns: stage.columns,
+      boundary: stage.boundary,
+      sink: prepared.definition.spec.sink,
+      vocabularySize: prepared.vocabularySize,
+    }
+  }
+
+  async #decide(stage: Stage, boundary: Boundary): Promise<Decided> {
+    const outcomes = this.outcomes[stage.index]!
+    if (!boundary.dedup) return new Decided(boundary, [], outcomes)
+    const { directory } = this.#context
+    const tasks = this.#planner.ofPartitions(stage, boundary, outcomes)
+    const files = new Map<string, SegmentFile>()
+    const started = performance.now()
+    const [runBefore, skippedBefore] = [this.tasksRun, this.tasksSkipped]
+    await this.#forEachWorker(fromArray(tasks), async (task) => {
+      this.tasks.add(task.name)
+      const committed = directory.commitOf(task.name)
+      if (committed && (await directory.hasDecisions(committed))) {
+        files.set(task.name, decideResultOf(committed, directory).file)
+        this.tasksSkipped += 1
+        return
+      }
+      const result = await this.#execute(task, boundary.dedup!.label, () => {})
+      if (result.kind === 'decide') files.set(task.name, result.file)
+    })
+    this.stages.push({
+      name: `${boundary.dedup.label}: decide`,
+      tasksRun: this.tasksRun - runBefore,
+      tasksSkipped: this.tasksSkipped - skippedBefore,
+      wallSeconds: (performance.now() - started) / 1000,
+      steps: [],
+    })
+    return new Decided(boundary, tasks.map((task) => files.get(task.name)!), outcomes)
+  }
+
+  async #runStage(stage: Stage, planned: PlannedTask[] | undefined): Promise<Outcome[]> {
+    const progress = this.#startProgress(stage, planned)
+    const outcomes: (Outcome & { order: readonly [number, number] })[] = []
+    if (planned) await this.#ensureSpills(stage, await this.#uncommitted(stage, planned))
+    const { directory, pool } = this.#context
+    const tasks = planned ? fromArray(planned) : this.#planner.ofSplits(stage, pool)
+    const steps: StepMetrics[][] = []
+    await this.#forEachWorker(tasks, async ({ task, order }) => {
+      if (this.tasks.has(task.name)) {
+        throw new GristmillError('GM_INTERNAL', `two tasks of stage '${stage.name}' have the name ${task.name}`)
+      }
+      this.tasks.add(task.name)
+      if (!planned) progress.tasks += 1
+      const committed = directory.commitOf(task.name)
+      const skip = committed !== undefined && (await this.#isComplete(stage, committed.task))
+      const result = skip ? mapResultOf(committed) : await this.#runMap(stage, task, progress)
+      if (result.kind !== 'map') throw new GristmillError('GM_INTERNAL', 'a map task returned something else')
+      if (skip) {
+        progress.skipped += 1
+        this.tasksSkipped += 1
+        await removeSpools(task)
+      }
+      steps.push([...result.steps])
+      progress.done += 1
+      progress.rows += result.counts.rowsIn
+      progress.bytes += result.counts.decodedBytes
+      outcomes.push({ name: task.name, result: mapResultOf(directory.commitOf(task.name)!), order })
+      this.#reportProgress(progress, false)
+    })
+    this.#reportProgress(progress, true)
+    this.stages.push({
+      name: stage.name,
+      tasksRun: progress.run,
+      tasksSkipped: progress.skipped,
+      wallSeconds: progress.run === 0 ? 0 : (performance.now() - progress.started) / 1000,
+      steps: addStepMetrics(steps),
+    })
+    return outcomes.toSorted((a, b) => a.order[0] - b.order[0] || a.order[1] - b.order[1])
+  }
+
+  async #runMap(stage: Stage, task: Task, progress: StageProgress): Promise<TaskResult> {
+    progress.run += 1
+    const result = await this.#execute(task, stage.name, (rows, bytes) => {
+      progress.active.set(task.name, { rows, bytes })
+      this.#reportProgress(progress, false)
+    })
+    progress.active.delete(task.name)
+    await removeSpools(task)
+    return result
+  }
+
+  /** Whether a committed task needs no run: its files are there, and its keys. Its spill is looked at later. */
+  async #isComplete(stage: Stage, name: string): Promise<boolean> {
+    const { directory } = this.#context
+    const commit = directory.commitOf(name)
+    if (!commit || !(await directory.hasFiles(commit))) return false
+    return stage.boundary === undefined || (await directory.hasKeys(mapResultOf(commit)))
+  }
+
+  async #uncommitted(stage: Stage, planned: readonly PlannedTask[]): Promise<PlannedTask[]> {
+    const complete = await Promise.all(planned.map(async ({ task }) => this.#isComplete(stage, task.name)))
+    return planned.filter((_, index) => !complete[index])
+  }
+
+  /** Makes sure that the spills which `tasks` of `stage` read are there, running their tasks again if not. */
+  async #ensureSpills(stage: Stage, tasks: readonly PlannedTask[]): Promise<void> {
+    const { directory, plan, pool } = this.#context
+    const wanted = new Set(tasks.flatMap((planned) => planned.parents))
+    const before = plan.stages[stage.index - 1]!
+    const missing = new Set<string>()
+    for (const { name, result } of this.outcomes[before.index]!) {
+      if (wanted.has(name) && !(await directory.hasSpill(result))) missing.add(name)
+    }
+    if (missing.size === 0) return
+    const grandparent = plan.stages[before.index - 1]
+    let again: AsyncIterable<PlannedTask>
+    if (grandparent?.boundary) {
+      const decided = await this.#decide(grandparent, grandparent.boundary)
+      const all = this.#planner.ofOutcomes(before, this.outcomes[grandparent.index]!, grandparent.boundary, decided)
+      const some = all.filter(({ task }) => missing.has(task.name))
+      await this.#ensureSpills(before, some)
+      again = fromArray(some)
+    } else {
+      again = this.#planner.ofSplits(before, pool)
+    }
+    await this.#forEachWorker(again, async ({ task }) => {
+      if (missing.has(task.name)) await this.#execute(task, before.name, () => {})
+      await removeSpools(task)
+    })
+    const renewed = this.outcomes[before.index]!.map(({ name }) => ({ name, result: mapResultOf(directory.commitOf(name)!) }))
+    this.outcomes[before.index] = renewed
+  }
+
+  /** Runs a task and commits it. */
+  async #execute(task: Task, stage: string, onProgress: (rows: number, bytes: number) => void): Promise<TaskResult> {
+    const { pool, directory, attempt, memory, signal } = this.#context
+    await memory.admit(signal)
+    memory.taskStarted()
+    const { result, seconds } = await pool.run(task, onProgress).finally(() => memory.taskEnded())
+    await directory.commit(commitOf(task.name, stage, attempt, seconds, result), filesOf(result))
+    this.tasksRun += 1
+    return result
+  }
+
+  /** Works on items with as many at once as there are workers; the first failure stops all. */
+  async #forEachWorker<T>(items: AsyncIterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+    const { pool, signal } = this.#context
+    const iterator = items[Symbol.asyncIterator]()
+    const failures: unknown[] = []
+    // One more than workers: while one result is committed, the thread is busy with the next task.
+    const lanes = Array.from({ length: pool.workers + 1 }, async () => {
+      while (failures.length === 0 && !signal.aborted) {
+        try {
+          const next = await iterator.next()
+          if (next.done) return
+          await work(next.value)
+        } catch (error) {
+          failures.push(error)
+          pool.stop()
+        }
+      }
+    })
+    await Promise.all(lanes)
+    await iterator.return?.()
+    if (signal.aborted) throw new GristmillError('GM_INTERRUPTED', 'the run was interrupted')
+    if (failures.length > 0) throw mainFailure(failures)
+  }
+
+  #startProgress(stage: Stage, planned: readonly PlannedTask[] | undefined): StageProgress {
+    const { prepared } = this.#context
+    const totalBytes = planned
+      ? this.outcomes[stage.index - 1]!.reduce((sum, { result }) => sum + (result.spill?.bytes ?? 0), 0)
+      : prepared.splits.reduce((sum, split) => sum + split.bytes, 0)
+    return {
+      stage,
+      totalBytes,
+      started: performance.now(),
+      tasks: planned?.length ?? 0,
+      done: 0,
+      run: 0,
+      skipped: 0,
+      rows: 0,
+      bytes: 0,
+      active: new Map(),
+    }
+  }
+
+  #reportProgress(progress: StageProgress, last: boolean): void {
+    const now = performance.now()
+    if (!last && now - this.#lastProgress < PROGRESS_MS) return
+    this.#lastProgress = now
+    let { rows, bytes } = progress
+    for (const active of progress.active.values()) {
+      rows += active.rows
+      bytes += active.bytes
+    }
+    this.#context.onEvent({
+      event: 'progress',
+      stage: progress.stage.name,
+      tasksDone: progress.done,
+      tasks: Math.max(progress.tasks, progress.done),
+      rows,
+      bytes,
+      totalBytes: last ? bytes : Math.max(progress.totalBytes, bytes),
+      seconds: (now - progress.started) / 1000,
+      rssBytes: process.memoryUsage.rss(),
+    })
+  }
+}
+
+/** The failure to report: interruptions of other tasks follow from it. */
+function mainFailure(failures: readonly unknown[]): unknown {
+  return failures.find((error) => !(error instanceof GristmillError && error.code === 'GM_INTERRUPTED')) ?? failures[0]
+}
+
+async function* fromArray<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items
+}
+
+/** Deletes the spool files a task read. */
+async function removeSpools(task: Task): Promise<void> {
+  if (task.kind !== 'map' || task.input.kind !== 'split') return
+  for (const { range } of task.input.split.pieces) {
+    if (range.kind === 'spool') await rm(range.spool, { force: true })
+  }
+}

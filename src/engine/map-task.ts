@@ -1,0 +1,221 @@
+/**
+ * Runs one map task in a worker: its rows through the stage's chain, into shards or a spill.
+ *
+ * Files are written under the task's name in a scratch folder; the scheduler publishes and commits them.
+ */
+import path from 'node:path'
+import { GristmillError } from '../core/errors.js'
+import type { ByteStores } from '../io/store.js'
+import type { Batch } from '../kernels/batch.js'
+import { Expression } from '../kernels/expression.js'
+import { addon, native } from '../kernels/native.js'
+import type { SinkWriter } from '../sinks/sink.js'
+import { Chain } from './chain.js'
+import { LengthHistogram, StepCounters } from './counters.js'
+import type { UserFunction } from './pipeline.js'
+import { Quarantine } from './quarantine.js'
+import type { Registry } from './registry.js'
+import { readSpill } from './spill-input.js'
+import { SpillOutput } from './spill-output.js'
+import type { MapResult, MapTask, StageSetup } from './task.js'
+
+export interface TaskContext {
+  readonly registry: Registry
+  readonly stores: ByteStores
+  readonly functions: readonly UserFunction[]
+  readonly signal: AbortSignal
+  /** Throws GM_INTERRUPTED when the run stops; called between batches. */
+  checkStop(): void
+  chunkBytes(): number
+  progress(rows: number, bytes: number): void
+}
+
+/** What a task counts besides its steps. */
+class Tally {
+  readonly read: StepCounters
+  readonly write: StepCounters
+  readonly truncated: { path: string; reason: string }[] = []
+  readonly unknownColumns = new Set<string>()
+  readonly lengths = new LengthHistogram()
+  /** Rows left out by request, by `where` or by the source itself. */
+  pruned = 0
+  /** Those among them that never became a batch's row. */
+  sourcePruned = 0
+  decodedBytes = 0
+  batchRows = 0
+  rowsOut = 0
+  tokens = 0
+
+  constructor(read: string, write: string) {
+    this.read = new StepCounters(read)
+    this.write = new StepCounters(write)
+  }
+}
+
+export async function runMapTask(task: MapTask, setup: StageSetup, context: TaskContext): Promise<MapResult> {
+  const base = path.join(task.folder, task.name)
+  const tally = new Tally(task.input.kind === 'split' ? 'read' : 'reread', setup.boundary ? 'spill' : 'write')
+  using chain = new Chain(setup.chain, context.registry, context.functions)
+  using quarantine = new Quarantine(`${base}.quarantine.jsonl`)
+  using output = setup.boundary
+    ? new SpillOutput(path.join(task.spillFolder, `${task.name}.spill`), path.join(task.keysFolder, `${task.name}.keys`), setup.boundary)
+    : new ShardOutput(task, setup, context)
+  const unit = setup.columns.some((column) => column.type === 'tokens') ? 'tokens' : 'bytes'
+  const where = setup.source?.where === undefined ? undefined : new Expression(setup.source.where)
+
+  for await (const input of timed(openInput(task, setup, chain, quarantine, tally, context), tally.read)) {
+    context.checkStop()
+    tally.batchRows += input.rows
+    tally.read.rowsOut += input.rows
+    tally.read.bytesOut += input.bytes
+    if (where) tally.pruned += where.prune(input)
+    using batch = await chain.run(input)
+    if (batch.rows > 0) {
+      tally.rowsOut += batch.rows
+      if (!setup.boundary) tally.tokens += measure(batch, unit, tally.lengths)
+      const start = performance.now()
+      output.write(batch)
+      tally.write.busyMs += performance.now() - start
+      tally.write.rowsIn += batch.rows
+      tally.write.bytesIn += batch.bytes
+    }
+    context.progress(tally.batchRows, tally.decodedBytes)
+  }
+  context.checkStop()
+  return finish(setup, { chain, quarantine, output, tally, base, unit })
+}
+
+type TaskOutput = SpillOutput | ShardOutput
+
+function finish(
+  setup: StageSetup,
+  parts: { chain: Chain; quarantine: Quarantine; output: TaskOutput; tally: Tally; base: string; unit: 'tokens' | 'bytes' },
+): MapResult {
+  const { chain, quarantine, output, tally, base, unit } = parts
+  const start = performance.now()
+  const written = output.finish()
+  const removedRows = chain.removed.rows
+  const removals = chain.removed.byRule()
+  const removed =
+    removedRows > 0 ? { ...native(() => chain.removed.finish(`${base}.removed.parquet`)), rows: removedRows } : undefined
+  const quarantined = quarantine.finish()
+  tally.write.busyMs += performance.now() - start
+  tally.write.rowsOut = tally.rowsOut
+  tally.write.bytesOut = written.bytes
+  tally.read.bytesIn = tally.decodedBytes
+  const bad = quarantined?.rows ?? 0
+  tally.read.rowsIn = tally.batchRows + bad
+  return {
+    kind: 'map',
+    counts: {
+      rowsIn: tally.batchRows + bad + tally.sourcePruned,
+      added: chain.added,
+      rowsOut: tally.rowsOut,
+      removed: removedRows,
+      quarantined: bad,
+      pruned: tally.pruned,
+      tokens: tally.tokens,
+      decodedBytes: tally.decodedBytes,
+    },
+    steps: [tally.read, ...chain.counters, tally.write].map((counters) => counters.toMetrics()),
+    shards: written.shards,
+    removed,
+    removals,
+    quarantine: quarantined,
+    spill: written.spill,
+    keys: written.keys,
+    sample: written.sample,
+    truncated: tally.truncated,
+    unknownColumns: [...tally.unknownColumns],
+    lengths: setup.boundary ? undefined : { unit, bins: tally.lengths.toJson() },
+  }
+}
+
+function openInput(
+  task: MapTask,
+  setup: StageSetup,
+  chain: Chain,
+  quarantine: Quarantine,
+  tally: Tally,
+  context: TaskContext,
+): AsyncGenerator<Batch> {
+  if (task.input.kind !== 'split') {
+    return readSpill(task.input, chain.removed, context, (bytes) => {
+      tally.decodedBytes += bytes
+    })
+  }
+  const source = setup.source && context.registry.sources.get(setup.source.format)
+  if (!setup.source || !source) throw new GristmillError('GM_INTERNAL', 'a split without a source')
+  return source.read(task.input.split, setup.source.columns, setup.source.options, setup.source.where, {
+    stores: context.stores,
+    chunkBytes: () => context.chunkBytes(),
+    reject: (rejects) => quarantine.add(rejects),
+    pruned: (rows) => {
+      tally.pruned += rows
+      tally.sourcePruned += rows
+    },
+    truncated: (file, reason) => {
+      tally.truncated.push({ path: file.path, reason })
+    },
+    unknownColumn: (name) => {
+      tally.unknownColumns.add(name)
+    },
+    consumed: (bytes) => {
+      tally.decodedBytes += bytes
+    },
+    signal: context.signal,
+  })
+}
+
+/** Times the wait for each batch: it is the source's reading and parsing. */
+async function* timed(batches: AsyncGenerator<Batch>, counters: StepCounters): AsyncGenerator<Batch> {
+  try {
+    while (true) {
+      const start = performance.now()
+      const next = await batches.next()
+      counters.busyMs += performance.now() - start
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    await batches.return(undefined)
+  }
+}
+
+/** Adds each row's length to the histogram; the sum of token counts, 0 for text. */
+function measure(batch: Batch, unit: 'tokens' | 'bytes', lengths: LengthHistogram): number {
+  const { buffers, offset } = batch.view(unit === 'tokens' ? 'tokens' : 'text')
+  const offsets = new Int32Array(buffers[0]!, offset * 4, batch.rows + 1)
+  for (let row = 0; row < batch.rows; row++) lengths.add(offsets[row + 1]! - offsets[row]!)
+  return unit === 'tokens' ? offsets[batch.rows]! - offsets[0]! : 0
+}
+
+/** The sink as a task's output. */
+class ShardOutput implements Disposable {
+  readonly #writer: SinkWriter
+
+  constructor(task: MapTask, setup: StageSetup, context: TaskContext) {
+    const sink = context.registry.sinks.get(setup.sink.format)
+    if (!sink) throw new GristmillError('GM_INTERNAL', `there is no sink '${setup.sink.format}'`)
+    this.#writer = sink.open(setup.sink.options, {
+      folder: task.folder,
+      baseName: task.name,
+      columns: setup.columns,
+      vocabularySize: setup.vocabularySize,
+    })
+  }
+
+  write(batch: Batch): void {
+    this.#writer.write(batch)
+  }
+
+  finish(): Pick<MapResult, 'shards' | 'spill' | 'keys' | 'sample'> & { bytes: number } {
+    const shards = this.#writer.finish()
+    const bytes = shards.flatMap((shard) => shard.files).reduce((sum, file) => sum + file.bytes, 0)
+    return { shards, spill: undefined, keys: undefined, sample: undefined, bytes }
+  }
+
+  [Symbol.dispose](): void {
+    this.#writer[Symbol.dispose]()
+  }
+}

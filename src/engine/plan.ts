@@ -1,0 +1,167 @@
+/**
+ * From a prepared pipeline to stages.
+ *
+ * A stage is a source of rows, a chain of map steps, and an end: a boundary (a global step that needs the
+ * whole data) or the sink. Adjacent global steps share one boundary where they can, so that rows are
+ * spilled once: exact-dedup, sample and shuffle, in this order, each at most once.
+ */
+import { GristmillError } from '../core/errors.js'
+import type { Columns } from '../kernels/batch.js'
+import type { PreparedPipeline, PreparedStep } from './prepare.js'
+
+/** Estimated bytes of text a shuffle bucket holds: what a worker sorts in memory, and about a shard. */
+const BUCKET_BYTES = 64 * 2 ** 20
+/** Estimated input bytes whose keys make one partition of a deduplication: about 30 MB of keys. */
+const PARTITION_BYTES = 256 * 2 ** 20
+
+/** Payload of `exact-dedup`. */
+export interface DedupPayload {
+  readonly on: readonly string[]
+  readonly keep: { readonly kind: 'first' | 'last' | 'longest' } | { readonly kind: 'highest'; readonly column: string }
+}
+/** Payload of `shuffle`. */
+export interface ShufflePayload {
+  readonly seed: number
+}
+/** Payload of `sample` with a count; with a fraction it is a map step. */
+export interface SampleCountPayload {
+  readonly count: number
+  readonly seed: number
+}
+/** Payload of `pack`. */
+export interface PackPayload {
+  readonly length: number
+  readonly strategy: 'best-fit' | 'concat'
+  readonly truncate: boolean
+}
+
+export interface ChainStep {
+  /** Name in the pipeline file. */
+  readonly name: string
+  /** Name in records and metrics: the name, with a number where it occurs more than once. */
+  readonly label: string
+  readonly payload: unknown
+}
+
+/** What ends a stage that does not reach the sink. */
+export interface Boundary {
+  readonly dedup: (DedupPayload & { readonly label: string; readonly partitions: number }) | undefined
+  readonly sample: (SampleCountPayload & { readonly label: string }) | undefined
+  readonly shuffle: { readonly seed: number; readonly buckets: number; readonly label: string } | undefined
+}
+
+export interface Stage {
+  readonly index: number
+  /** As in `read, normalize, exact-dedup`. */
+  readonly name: string
+  /** Where its rows come from. */
+  readonly input: 'splits' | 'spills' | 'buckets'
+  readonly chain: readonly ChainStep[]
+  /** Columns that leave the chain. */
+  readonly columns: Columns
+  /** The global steps after the chain; undefined: the sink. */
+  readonly boundary: Boundary | undefined
+  /** What the stage does, for its tasks' names: everything but the inputs. */
+  readonly identity: unknown
+}
+
+export interface Plan {
+  readonly stages: readonly Stage[]
+  readonly pack: (PackPayload & { readonly label: string }) | undefined
+}
+
+/** Cuts the steps into stages. `inputBytes` is the estimate of decompressed input: it sizes buckets and partitions. */
+export function planStages(prepared: PreparedPipeline, inputBytes: number): Plan {
+  const steps = [...prepared.steps]
+  const last = steps.at(-1)
+  const pack = last?.spec.name === 'pack' ? { ...(last.payload as PackPayload), label: last.label } : undefined
+  if (pack) steps.pop()
+  const misplaced = steps.find((step) => step.spec.name === 'pack')
+  if (misplaced) {
+    throw new GristmillError('GM_CONFIG', 'pack must be the last step', {
+      hint: 'move pack to the end of steps: it packs the documents the sink has written',
+    })
+  }
+  const stages: Stage[] = []
+  let from = 0
+  while (true) {
+    const input = stages.at(-1)
+    const start = stageEnd(steps, from)
+    const chain = steps.slice(from, start)
+    const { boundary, end } = readBoundary(steps, start, inputBytes)
+    stages.push(makeStage(prepared, stages.length, input, chain, boundary))
+    from = end
+    if (!boundary) return { stages, pack }
+  }
+}
+
+const isGlobal = (step: PreparedStep): boolean => globalKind(step) !== undefined
+
+function globalKind(step: PreparedStep): 'dedup' | 'sample' | 'shuffle' | undefined {
+  if (step.spec.name === 'exact-dedup') return 'dedup'
+  if (step.spec.name === 'shuffle') return 'shuffle'
+  if (step.spec.name === 'sample' && (step.payload as Partial<SampleCountPayload>).count !== undefined) return 'sample'
+  return undefined
+}
+
+function stageEnd(steps: readonly PreparedStep[], from: number): number {
+  let end = from
+  while (end < steps.length && !isGlobal(steps[end]!)) end++
+  return end
+}
+
+const ORDER = ['dedup', 'sample', 'shuffle'] as const
+
+function readBoundary(steps: readonly PreparedStep[], start: number, inputBytes: number): { boundary: Boundary | undefined; end: number } {
+  let end = start
+  let rank = -1
+  const found: { dedup?: Boundary['dedup']; sample?: Boundary['sample']; shuffle?: Boundary['shuffle'] } = {}
+  for (; end < steps.length; end++) {
+    const step = steps[end]!
+    const kind = globalKind(step)
+    // A sample's decision must see what the deduplication left, so the two never share a boundary.
+    if (kind === undefined || ORDER.indexOf(kind) <= rank || (kind === 'sample' && found.dedup)) break
+    rank = ORDER.indexOf(kind)
+    const { label } = step
+    if (kind === 'dedup') {
+      found.dedup = { ...(step.payload as DedupPayload), label, partitions: Math.max(1, Math.ceil(inputBytes / PARTITION_BYTES)) }
+    } else if (kind === 'sample') {
+      found.sample = { ...(step.payload as SampleCountPayload), label }
+    } else {
+      const { seed } = step.payload as ShufflePayload
+      found.shuffle = { seed, label, buckets: Math.max(1, Math.ceil(inputBytes / BUCKET_BYTES)) }
+    }
+  }
+  if (end === start) return { boundary: undefined, end }
+  return { boundary: { dedup: found.dedup, sample: found.sample, shuffle: found.shuffle }, end }
+}
+
+function makeStage(
+  prepared: PreparedPipeline,
+  index: number,
+  previous: Stage | undefined,
+  chain: readonly PreparedStep[],
+  boundary: Boundary | undefined,
+): Stage {
+  const input = !previous ? 'splits' : previous.boundary?.shuffle ? 'buckets' : 'spills'
+  const first = input === 'splits' ? 'read' : input === 'buckets' ? 'gather' : 'reread'
+  const ends = boundary
+    ? [boundary.dedup?.label, boundary.sample?.label, boundary.shuffle?.label].filter((label) => label !== undefined)
+    : ['write']
+  return {
+    index,
+    name: [first, ...chain.map((step) => step.label), ...ends].join(', '),
+    input,
+    chain: chain.map((step) => ({ name: step.spec.name, label: step.label, payload: step.payload })),
+    columns: chain.at(-1)?.columns ?? previous?.columns ?? prepared.sourceColumns,
+    boundary,
+    identity: {
+      kernels: prepared.kernelVersion,
+      source: index === 0 ? prepared.sourceIdentity : undefined,
+      steps: chain.map((step) => [step.label, step.spec.config, step.identity]),
+      boundary,
+      sink: boundary ? undefined : prepared.definition.spec.sink,
+      functions: prepared.bundleHash,
+    },
+  }
+}

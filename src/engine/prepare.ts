@@ -1,0 +1,197 @@
+/**
+ * Looks a pipeline up in the world: lists its inputs, finds its columns, prepares its steps. Everything
+ * that can be wrong with a configuration shows here, before anything runs.
+ */
+import { GristmillError } from '../core/errors.js'
+import { listInputs } from '../io/inputs.js'
+import type { ByteStores } from '../io/store.js'
+import type { Batch, Columns } from '../kernels/batch.js'
+import { addon } from '../kernels/native.js'
+import type { SinkFormat } from '../sinks/sink.js'
+import type { InputFile, SequentialFile, SourceFormat, SourceOptions, Split } from '../sources/source.js'
+import { parseExpression } from '../expressions/index.js'
+import { bundleModule } from './bundle.js'
+import type { PipelineDefinition, StepSpec } from './pipeline.js'
+import type { Registry } from './registry.js'
+import { Chain } from './chain.js'
+import { sampleRows } from './sample.js'
+
+export interface PreparedStep {
+  readonly spec: StepSpec
+  readonly label: string
+  readonly identity: unknown
+  readonly payload: unknown
+  /** Columns that leave the step. */
+  readonly columns: Columns
+}
+
+export interface PreparedPipeline {
+  readonly definition: PipelineDefinition
+  readonly inputs: readonly InputFile[]
+  readonly source: SourceFormat
+  readonly sourceOptions: SourceOptions
+  readonly sourceColumns: Columns
+  /** AST of `where`. */
+  readonly where: unknown
+  readonly sourceIdentity: unknown
+  readonly steps: readonly PreparedStep[]
+  readonly sink: SinkFormat
+  /** Columns the sink receives. */
+  readonly columns: Columns
+  readonly vocabularySize: number | undefined
+  readonly kernelVersion: string
+  /** Hash of the bundled user module; undefined without functions. */
+  readonly bundleHash: string | undefined
+  readonly splits: readonly (Split | SequentialFile)[]
+}
+
+/** Prepares a pipeline; throws what the user must fix. */
+export async function preparePipeline(
+  definition: PipelineDefinition,
+  registry: Registry,
+  stores: ByteStores,
+  signal: AbortSignal,
+): Promise<PreparedPipeline> {
+  const { spec } = definition
+  const { source, inputs } = await findInputs(definition, registry, stores)
+  const sourceOptions: SourceOptions = {
+    text: spec.source.text,
+    id: spec.source.id,
+    columns: spec.source.columns,
+    types: spec.source.types,
+    onMissing: spec.source.onMissing,
+    maxRecordBytes: spec.source.maxRecordBytes,
+    format: checkOptions(source, spec.source.options),
+  }
+  const context = { stores, signal }
+  const sourceColumns = await source.columns(inputs, sourceOptions, context)
+  const where =
+    spec.source.where === undefined
+      ? undefined
+      : parseExpression(spec.source.where, sourceColumns, 'source.where').ast
+  const splits = await source.plan(inputs, sourceOptions, context)
+  const bundleHash = definition.functions.length > 0 ? (await bundleModule(definition)).hash : undefined
+
+  const steps = await prepareSteps(definition, registry, sourceColumns, async (before) => {
+    const sample = await sampleRows({ source, splits, sourceColumns, sourceOptions, where, stores, signal })
+    return runChain(sample, before, registry, definition)
+  })
+  const columns = steps.at(-1)?.columns ?? sourceColumns
+  const sink = registry.sinks.get(spec.sink.format)
+  if (!sink) throw new GristmillError('GM_CONFIG', `there is no sink format '${spec.sink.format}'`)
+  sink.check(columns)
+  if (steps.at(-1)?.spec.name === 'pack' && spec.sink.format !== 'megatron') {
+    throw new GristmillError('GM_CONFIG', `pack writes an index beside Megatron shards, but sink.format is '${spec.sink.format}'`, {
+      hint: 'set sink.format to megatron, or drop the pack step',
+    })
+  }
+  const tokenizer = steps.findLast((step) => step.spec.name === 'tokenize')
+  return {
+    definition,
+    inputs,
+    source,
+    sourceOptions,
+    sourceColumns,
+    where,
+    sourceIdentity: { format: source.name, options: sourceOptions, columns: sourceColumns, where },
+    steps,
+    sink,
+    columns,
+    vocabularySize: (tokenizer?.payload as { vocabularySize?: number } | undefined)?.vocabularySize,
+    kernelVersion: addon.kernelVersion(),
+    bundleHash,
+    splits,
+  }
+}
+
+async function findInputs(
+  { spec, baseFolder }: PipelineDefinition,
+  registry: Registry,
+  stores: ByteStores,
+): Promise<{ source: SourceFormat; inputs: InputFile[] }> {
+  const { format, paths } = spec.source
+  const named = format === undefined ? undefined : registry.sources.get(format)
+  if (format !== undefined && !named) throw new GristmillError('GM_CONFIG', `there is no source format '${format}'`)
+  const extensions = named?.extensions ?? [...registry.sources.values()].flatMap((source) => source.extensions)
+  const inputs = await listInputs(paths, baseFolder, extensions, stores)
+  return { source: named ?? formatOf(inputs, registry), inputs }
+}
+
+/** The format that the inputs' extensions agree on. */
+function formatOf(inputs: readonly InputFile[], registry: Registry): SourceFormat {
+  const found = new Map<SourceFormat, string>()
+  for (const { path } of inputs) {
+    const bare = path.toLowerCase().replace(/\.(gz|zst|zstd)$/u, '')
+    const source = [...registry.sources.values()].find((s) => s.extensions.some((e) => bare.endsWith(e)))
+    if (!source) {
+      throw new GristmillError('GM_CONFIG', `cannot tell the format of ${path} from its extension`, {
+        hint: `set source.format to one of ${[...registry.sources.keys()].join(', ')}`,
+      })
+    }
+    if (!found.has(source)) found.set(source, path)
+  }
+  if (found.size > 1) {
+    const list = [...found].map(([source, path]) => `${source.name} (${path})`).join(', ')
+    throw new GristmillError('GM_CONFIG', `the inputs have several formats: ${list}`, {
+      hint: 'one pipeline reads one format: narrow source.paths',
+    })
+  }
+  return [...found.keys()][0]!
+}
+
+function checkOptions(source: SourceFormat, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const parsed = source.options.safeParse(options)
+  if (parsed.success) return parsed.data as Record<string, unknown>
+  const issue = parsed.error.issues[0]
+  throw new GristmillError('GM_CONFIG', `source.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
+}
+
+async function prepareSteps(
+  definition: PipelineDefinition,
+  registry: Registry,
+  sourceColumns: Columns,
+  sampleAfter: (before: readonly PreparedStep[]) => Promise<Batch>,
+): Promise<PreparedStep[]> {
+  const { spec, baseFolder, functions } = definition
+  const prepared: PreparedStep[] = []
+  const seen = new Map<string, number>()
+  for (const [index, step] of spec.steps.entries()) {
+    const known = registry.steps.get(step.name)
+    if (!known) throw new GristmillError('GM_CONFIG', `there is no step '${step.name}'`)
+    const count = (seen.get(step.name) ?? 0) + 1
+    seen.set(step.name, count)
+    const label = count === 1 ? step.name : `${step.name}-${count}`
+    const columns = prepared.at(-1)?.columns ?? sourceColumns
+    // Only a function's result has to be tried out to know its columns.
+    using sample = needsSample(step) ? await sampleAfter(prepared) : undefined
+    const { identity, payload, columns: out } = await known.prepare(step.config, {
+      columns,
+      baseFolder,
+      place: `steps[${index}].${step.name}`,
+      sample,
+      userFunction: (at: number) => functions[at]!,
+    })
+    prepared.push({ spec: step, label, identity, payload, columns: out })
+  }
+  return prepared
+}
+
+function needsSample(step: StepSpec): boolean {
+  const config = step.config as { function?: unknown; columns?: unknown } | null
+  return step.name === 'map' && typeof config === 'object' && config?.function !== undefined && config.columns === undefined
+}
+
+async function runChain(
+  sample: Batch,
+  steps: readonly PreparedStep[],
+  registry: Registry,
+  definition: PipelineDefinition,
+): Promise<Batch> {
+  const map = steps.filter((step) => registry.steps.get(step.spec.name)?.kind === 'map')
+  using chain = new Chain(
+    map.map(({ spec, label, payload }) => ({ name: spec.name, label, payload })),
+    registry,
+    definition.functions,
+  )
+  return await chain.run(sample)
+}

@@ -1,0 +1,64 @@
+/**
+ * Final names: shards, removed rows and quarantined records are numbered in output order, once all tasks
+ * are done and so their numbers are known.
+ */
+import type { ManifestFile, ManifestPack, ManifestShard } from './manifest.js'
+import type { Publication } from './run-directory.js'
+import type { Outcome } from './tasks.js'
+
+export interface PublicationPlan {
+  readonly moves: readonly Publication[]
+  readonly shards: readonly ManifestShard[]
+  readonly removed: readonly (ManifestFile & { readonly rows: number })[]
+  readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
+}
+
+export interface PackFiles {
+  readonly pack: Omit<ManifestPack, 'files'>
+  /** Names in `work/` and in `packs/`. */
+  readonly files: readonly (ManifestFile & { readonly from: string })[]
+}
+
+const numbered = (index: number): string => String(index).padStart(5, '0')
+
+/** What moves where, in output order. */
+export function publicationOf(stages: readonly (readonly Outcome[])[], packs: PackFiles | undefined): PublicationPlan {
+  const moves: Publication[] = []
+  const move = (path: string, to: string): string => {
+    moves.push({ from: `work/${path}`, to })
+    return to
+  }
+  const shards = (stages.at(-1) ?? [])
+    .flatMap(({ result }) => result.shards)
+    .map((shard, index): ManifestShard => {
+      const name = numbered(index)
+      const files = shard.files.map(({ path, suffix, bytes, checksum, blocks }) => ({
+        name: move(path, `shards/${name}${suffix}`),
+        bytes,
+        checksum,
+        blocks,
+      }))
+      return { name, rows: shard.rows, ...(shard.tokens !== undefined && { tokens: shard.tokens }), files }
+    })
+  const all = stages.flat().map(({ result }) => result)
+  const removed = all
+    .flatMap((result) => result.removed ?? [])
+    .map(({ path, rows, bytes, checksum, blocks }, index) => ({
+      name: move(path, `removed/${numbered(index)}.parquet`),
+      rows,
+      bytes,
+      checksum,
+      blocks,
+    }))
+  const quarantine = all
+    .flatMap((result) => result.quarantine ?? [])
+    .map(({ path, rows, bytes, checksum, blocks }, index) => ({
+      name: move(path, `quarantine/${numbered(index)}.jsonl`),
+      rows,
+      bytes,
+      checksum,
+      blocks,
+    }))
+  for (const { from, name } of packs?.files ?? []) move(from, name)
+  return { moves, shards, removed, quarantine }
+}

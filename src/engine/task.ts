@@ -1,0 +1,186 @@
+/**
+ * What crosses between the scheduler and the workers: tasks, results, and the stage they belong to.
+ * Plain data throughout.
+ */
+import type { NativeFinishedFile } from '../../native/index.js'
+import type { Columns } from '../kernels/batch.js'
+import type { StepMetrics } from '../observe/metrics.js'
+import type { WrittenShard } from '../sinks/sink.js'
+import type { InputFile, SourceOptions, Split } from '../sources/source.js'
+import type { SinkSpec } from './pipeline.js'
+import type { Boundary, ChainStep, PackPayload } from './plan.js'
+
+/** A block of a spill; see crates/kernels/src/order/spill.rs. */
+export interface SpillBlock {
+  readonly bucket: number
+  readonly offset: number
+  readonly length: number
+  readonly rows: number
+  readonly checksum: string
+}
+
+export interface SpillFile {
+  readonly path: string
+  readonly bytes: number
+  readonly rows: number
+  readonly blocks: readonly SpillBlock[]
+}
+
+/** A stretch of a key or decision file, of one partition or group. */
+export interface Segment {
+  readonly group: number
+  readonly offset: number
+  readonly length: number
+  readonly checksum: string
+}
+
+export interface SegmentFile {
+  readonly path: string
+  readonly bytes: number
+  readonly segments: readonly Segment[]
+}
+
+export interface SegmentRef {
+  readonly path: string
+  readonly offset: number
+  readonly length: number
+}
+
+/** What the boundary before a stage decided, for one of its tasks. */
+export interface TaskDecisions {
+  readonly duplicates: readonly SegmentRef[]
+  /** Rows with a sample hash above it are removed. */
+  readonly sampleThreshold: { readonly hash: string; readonly seed: number; readonly label: string } | undefined
+  /** Name of the deduplication step in the records. */
+  readonly dedupLabel: string
+}
+
+export type TaskInput =
+  | { readonly kind: 'split'; readonly split: Split }
+  | { readonly kind: 'spill'; readonly spill: SpillFile; readonly decisions: TaskDecisions }
+  | {
+      readonly kind: 'bucket'
+      readonly spills: readonly { readonly task: number; readonly path: string; readonly blocks: readonly SpillBlock[] }[]
+      readonly decisions: TaskDecisions
+    }
+
+/** The part of a stage its tasks share; sent to every worker once. */
+export interface StageSetup {
+  readonly index: number
+  readonly source:
+    | { readonly format: string; readonly options: SourceOptions; readonly columns: Columns; readonly where: unknown }
+    | undefined
+  readonly chain: readonly ChainStep[]
+  readonly columns: Columns
+  readonly boundary: Boundary | undefined
+  readonly sink: SinkSpec
+  readonly vocabularySize: number | undefined
+}
+
+/** One input through one stage's chain. */
+export interface MapTask {
+  readonly kind: 'map'
+  readonly name: string
+  readonly stage: number
+  readonly input: TaskInput
+  /** Local folder for unfinished files; files are named after the task. */
+  readonly folder: string
+  /** Local folder for spills. */
+  readonly spillFolder: string
+  /** Local folder for key files. */
+  readonly keysFolder: string
+}
+
+/** One partition of an exact deduplication. */
+export interface DecideTask {
+  readonly kind: 'decide'
+  readonly name: string
+  readonly stage: number
+  readonly keys: readonly (SegmentRef & { readonly task: number })[]
+  readonly boundary: Boundary
+  readonly path: string
+}
+
+/** One window of documents. */
+export interface PackTask {
+  readonly kind: 'pack'
+  readonly name: string
+  readonly stage: number
+  readonly pack: PackPayload
+  /** The .idx files the window lies in, in output order, with the shard's number. */
+  readonly shards: readonly { readonly idx: string; readonly shard: number }[]
+  /** Documents to skip in the first file, and how many to take. */
+  readonly skip: number
+  readonly documents: number
+  /** Start of the part files' names. */
+  readonly path: string
+}
+
+export type Task = MapTask | DecideTask | PackTask
+
+export interface RowCounts {
+  readonly rowsIn: number
+  readonly added: number
+  readonly rowsOut: number
+  readonly removed: number
+  readonly quarantined: number
+  readonly pruned: number
+  readonly tokens: number
+  readonly decodedBytes: number
+}
+
+export interface MapResult {
+  readonly kind: 'map'
+  readonly counts: RowCounts
+  readonly steps: readonly StepMetrics[]
+  readonly shards: readonly WrittenShard[]
+  readonly removed: (NativeFinishedFile & { readonly rows: number }) | undefined
+  readonly removals: readonly { readonly step: string; readonly rule: string; readonly rows: number }[]
+  readonly quarantine: (NativeFinishedFile & { readonly rows: number; readonly codes: Readonly<Record<string, number>> }) | undefined
+  readonly spill: SpillFile | undefined
+  readonly keys: SegmentFile | undefined
+  /** The smallest sample hashes of the task's rows, rising, 16 hexadecimal digits each. */
+  readonly sample: readonly string[] | undefined
+  readonly truncated: readonly { readonly path: string; readonly reason: string }[]
+  readonly unknownColumns: readonly string[]
+  /** Documents by length: tokens if there are any, else bytes of text. */
+  readonly lengths: { readonly unit: 'tokens' | 'bytes'; readonly bins: readonly (readonly [number, number])[] } | undefined
+}
+
+export interface DecideResult {
+  readonly kind: 'decide'
+  readonly file: SegmentFile
+}
+
+export interface PackResult {
+  readonly kind: 'pack'
+  readonly result: unknown
+}
+
+export type TaskResult = MapResult | DecideResult | PackResult
+
+/** From the scheduler to a worker. */
+export type ToWorker =
+  | { readonly type: 'stage'; readonly setup: StageSetup }
+  | { readonly type: 'task'; readonly task: Task }
+  | { readonly type: 'cut'; readonly format: string; readonly file: InputFile; readonly options: SourceOptions; readonly spoolFolder: string }
+  | { readonly type: 'more' }
+  | { readonly type: 'end' }
+
+/** From a worker to the scheduler. */
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'progress'; readonly rows: number; readonly bytes: number }
+  | { readonly type: 'done'; readonly result: TaskResult; readonly seconds: number }
+  | { readonly type: 'cut'; readonly split: Split }
+  | { readonly type: 'cuts-end' }
+  | { readonly type: 'failed'; readonly error: TransferredError }
+
+/** An error as it crosses threads. */
+export interface TransferredError {
+  readonly code: string | undefined
+  readonly message: string
+  readonly hint: string | undefined
+  readonly stack: string | undefined
+  readonly cause: unknown
+}
