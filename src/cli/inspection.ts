@@ -36,12 +36,20 @@ function renderUnfinished(
     const rows = stages.map(({ stage, tasks: count }) => [stage, formatCount(count)])
     lines.push('', renderTable(['stage', 'tasks committed'], ['left', 'right'], rows, paint))
   }
-  lines.push('', `${paint.accent('hint')}: run the same command again (gristmill run PIPELINE --out ${folder}) to resume`)
+  lines.push(
+    '',
+    `${paint.accent('hint')}: run the same command again (gristmill run PIPELINE --out ${folder}) to resume`,
+  )
   return lines.join('\n')
 }
 
-function facts({ totals, inputs, truncatedInputs, exitCode, columns }: Manifest, outputBytes: number, paint: Paint): string[][] {
-  const share = (rows: number): string => (rows > 0 ? paint.dim(formatPercent(rows / Math.max(1, totals.rowsIn), 2)) : '')
+function facts(
+  { totals, inputs, truncatedInputs, exitCode, columns }: Manifest,
+  outputBytes: number,
+  paint: Paint,
+): string[][] {
+  const share = (rows: number): string =>
+    rows > 0 ? paint.dim(formatPercent(rows / Math.max(1, totals.rowsIn), 2)) : ''
   const rows = [
     ['inputs', formatCount(inputs.length), paint.dim(formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)))],
     ['rows in', formatCount(totals.rowsIn), ''],
@@ -52,7 +60,11 @@ function facts({ totals, inputs, truncatedInputs, exitCode, columns }: Manifest,
   if (totals.added > 0) rows.splice(2, 0, ['added', formatCount(totals.added), ''])
   if (totals.pruned > 0) rows.push(['pruned', formatCount(totals.pruned), share(totals.pruned)])
   if (totals.tokens > 0) rows.push(['tokens', formatCount(totals.tokens), ''])
-  rows.push(['shards', formatBytes(outputBytes), paint.dim(columns.map(({ name, type }) => `${name} ${type}`).join(', '))])
+  rows.push([
+    'shards',
+    formatBytes(outputBytes),
+    paint.dim(columns.map(({ name, type }) => `${name} ${type}`).join(', ')),
+  ])
   if (truncatedInputs.length > 0) rows.push([paint.warn('truncated inputs'), formatCount(truncatedInputs.length), ''])
   if (exitCode !== 0) rows.push([paint.warn('exit code'), String(exitCode), ''])
   return rows
@@ -108,7 +120,8 @@ export function renderSequences(sequences: readonly DecodedSequence[], paint: Pa
 }
 
 function renderSequence({ sequence, length, tokens, pieces }: DecodedSequence, paint: Paint): string {
-  const size = length === undefined ? `${formatCount(tokens)} tokens` : `${formatCount(tokens)} of ${formatCount(length)} tokens`
+  const size =
+    length === undefined ? `${formatCount(tokens)} tokens` : `${formatCount(tokens)} of ${formatCount(length)} tokens`
   const documents = `${pieces.length} ${pieces.length === 1 ? 'document' : 'documents'}`
   const head = length === undefined ? `document ${sequence} (${size})` : `sequence ${sequence} (${size}, ${documents})`
   const parts = pieces.map((piece) =>

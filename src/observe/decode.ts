@@ -72,7 +72,8 @@ class ShardReader {
 
   async shard(number: number): Promise<MegatronShard> {
     const name = this.#manifest.shards[number]?.name
-    if (name === undefined) throw new GristmillError('GM_VERIFY', `a piece lies in shard ${number}, which is not in the manifest`)
+    if (name === undefined)
+      throw new GristmillError('GM_VERIFY', `a piece lies in shard ${number}, which is not in the manifest`)
     let shard = this.#open.get(number)
     if (shard === undefined) this.#open.set(number, (shard = openMegatron(this.#store, name)))
     return shard
