@@ -1,7 +1,7 @@
 /**
  * Batches for tests, made from plain rows.
  */
-import { Dictionary, Table, Uint32, Utf8, tableToIPC, vectorFromArray } from 'apache-arrow'
+import { Dictionary, Field, List, Table, Uint32, Utf8, tableToIPC, vectorFromArray } from 'apache-arrow'
 import { Batch } from '../src/kernels/batch.js'
 
 /** A row as a test writes it: its id and its string columns. */
@@ -30,6 +30,24 @@ export function batchOf(rows: readonly TestRow[], file = 'rows.jsonl'): Batch {
         ),
       ]),
     ),
+  })
+  return Batch.fromIpc(tableToIPC(table, 'stream'))
+}
+
+/** A batch of documents that are token ids already; the first is row `first` of its file. */
+export function tokenBatch(documents: readonly (readonly number[])[], first = 0): Batch {
+  const ids = new List(new Field('item', new Uint32(), false))
+  const table = new Table({
+    __file: vectorFromArray(
+      documents.map(() => 'rows.jsonl'),
+      new Dictionary(new Utf8(), new Uint32()),
+    ),
+    __position: vectorFromArray(BigUint64Array.from(documents, (_, i) => BigInt(first + i))),
+    id: vectorFromArray(
+      documents.map((_, i) => String(first + i)),
+      new Utf8(),
+    ),
+    tokens: vectorFromArray(documents, ids),
   })
   return Batch.fromIpc(tableToIPC(table, 'stream'))
 }

@@ -11,14 +11,13 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { GristmillError } from '../core/errors.js'
 import { digestOf } from './identity.js'
-import type { PipelineDefinition } from './pipeline.js'
 
 /** The façade that `import … from 'gristmill'` means inside workers. */
 const FACADE = pathToFileURL(path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'index.js')).href
 
 /** The bundled module as text, with imports of `gristmill` resolved to this copy, and its hash. */
-export async function bundleModule(definition: PipelineDefinition): Promise<{ code: string; hash: string }> {
-  if (definition.module === undefined) {
+export async function bundleModule(module: string | undefined): Promise<{ code: string; hash: string }> {
+  if (module === undefined) {
     throw new GristmillError('GM_USER_MODULE', 'the pipeline has functions, but the module that defines them is unknown', {
       hint: 'run it with `gristmill run FILE`, or pass { module: import.meta.url } to run()',
     })
@@ -26,8 +25,8 @@ export async function bundleModule(definition: PipelineDefinition): Promise<{ co
   const { build } = await import('esbuild')
   try {
     const result = await build({
-      entryPoints: [definition.module],
-      absWorkingDir: path.dirname(definition.module),
+      entryPoints: [module],
+      absWorkingDir: path.dirname(module),
       bundle: true,
       write: false,
       platform: 'node',
@@ -41,7 +40,7 @@ export async function bundleModule(definition: PipelineDefinition): Promise<{ co
     const code = result.outputFiles[0]!.text
     return { code: code.replaceAll(/(from\s*|import\s*\(?\s*)(["'])gristmill\2/gu, `$1$2${FACADE}$2`), hash: digestOf(Buffer.from(code)) }
   } catch (cause) {
-    throw new GristmillError('GM_USER_MODULE', `cannot bundle ${definition.module}: ${(cause as Error).message}`, { cause })
+    throw new GristmillError('GM_USER_MODULE', `cannot bundle ${module}: ${(cause as Error).message}`, { cause })
   }
 }
 

@@ -3,7 +3,6 @@
  * that can be wrong with a configuration shows here, before anything runs.
  */
 import { GristmillError } from '../core/errors.js'
-import { listInputs } from '../io/inputs.js'
 import type { ByteStores } from '../io/store.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import { addon } from '../kernels/native.js'
@@ -70,7 +69,7 @@ export async function preparePipeline(
       ? undefined
       : parseExpression(spec.source.where, sourceColumns, 'source.where').ast
   const splits = await source.plan(inputs, sourceOptions, context)
-  const bundleHash = definition.functions.length > 0 ? (await bundleModule(definition)).hash : undefined
+  const bundleHash = definition.functions.length > 0 ? (await bundleModule(definition.module)).hash : undefined
 
   const steps = await prepareSteps(definition, registry, sourceColumns, async (before) => {
     const sample = await sampleRows({ source, splits, sourceColumns, sourceOptions, where, stores, signal })
@@ -113,7 +112,7 @@ async function findInputs(
   const named = format === undefined ? undefined : registry.sources.get(format)
   if (format !== undefined && !named) throw new GristmillError('GM_CONFIG', `there is no source format '${format}'`)
   const extensions = named?.extensions ?? [...registry.sources.values()].flatMap((source) => source.extensions)
-  const inputs = await listInputs(paths, baseFolder, extensions, stores)
+  const inputs = await registry.listInputs(paths, baseFolder, extensions, stores)
   return { source: named ?? formatOf(inputs, registry), inputs }
 }
 

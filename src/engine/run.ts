@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined
   readonly onEvent?: ((event: RunEvent) => void) | undefined
   readonly version: string
+  /** Tells the workers which pipeline of the module is meant. */
+  readonly signature: string
   /** Draws `report.html`. */
   readonly renderReport: (metrics: Metrics) => string | Promise<string>
 }
@@ -106,7 +108,7 @@ class Run {
     }
     await directory.writeAttempt(attempt)
     const bundle =
-      prepared.bundleHash === undefined ? undefined : await writeBundle((await bundleModule(prepared.definition)).code)
+      prepared.bundleHash === undefined ? undefined : await writeBundle((await bundleModule(prepared.definition.module)).code)
     try {
       return await this.#attempt(directory, attempts, attempt, bundle?.file)
     } finally {
@@ -126,7 +128,7 @@ class Run {
       workers: options.workers,
       chunkBytes: memory.chunkBytes,
       module,
-      pipeline: identityOf(prepared.definition.spec),
+      pipeline: options.signature,
     })
     using guard = new MemoryGuard(memory, pool)
     const stop = (): void => pool.stop()

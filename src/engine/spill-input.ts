@@ -85,7 +85,7 @@ async function* readBlocks(
     }
     ahead = read(0)
     for (const [index, block] of blocks.entries()) {
-      const bytes = await ahead
+      const bytes = await ahead!
       ahead = index + 1 < blocks.length ? read(index + 1) : undefined
       yield { bytes, block }
     }

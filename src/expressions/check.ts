@@ -6,7 +6,7 @@ import type { Columns } from '../kernels/batch.js'
 import { regexProblem } from '../kernels/expression.js'
 import type { Ast, ColumnAst, ColumnReadType, ExpressionType, LiteralAst, LogicAst } from './ast.js'
 import { ALIASES, FUNCTIONS, type FunctionSignature, type Parameter, findFunction, isLiteralFor } from './functions.js'
-import { type Origin, type Span, type Syntax, expressionError } from './syntax.js'
+import { type BinaryOperator, type Origin, type Span, type Syntax, expressionError } from './syntax.js'
 
 /** The type of any node; columns can also be of types that only a few functions read. */
 type NodeType = ExpressionType | ColumnReadType
@@ -62,7 +62,8 @@ export class Checker {
       case 'unary':
         return syntax.op === 'not' ? this.#not(below(syntax.operand), at) : this.#negate(syntax, below)
       case 'binary':
-        return this.#binary(syntax, below(syntax.left), below(syntax.right))
+        if (syntax.op === 'and' || syntax.op === 'or') return this.#logic(syntax, syntax.op, below)
+        return this.#binary(syntax.op, below(syntax.left), below(syntax.right), at)
       case 'in':
         return this.#in(below(syntax.operand), syntax.values.map(below), syntax.negated, at)
       case 'between': {
@@ -137,16 +138,24 @@ export class Checker {
     return { ast: { kind: 'not', operand: ast }, type: 'boolean', at }
   }
 
-  #binary(syntax: Syntax & { kind: 'binary' }, left: Checked, right: Checked): Checked {
-    const { op, at } = syntax
+  /** A chain of `and` or `or`, which the parser nests to the left, as one flat node: generated chains are long. */
+  #logic(syntax: Syntax & { kind: 'binary' }, op: 'and' | 'or', below: (inner: Syntax) => Checked): Checked {
+    const chain: Syntax[] = []
+    let rest: Syntax = syntax
+    while (rest.kind === 'binary' && rest.op === op) {
+      chain.push(rest.right)
+      rest = rest.left
+    }
+    chain.push(rest)
+    const operands = chain.reverse().flatMap((inner) => {
+      const { ast } = this.#of('boolean', below(inner), `'${op}'`)
+      return ast.kind === op ? (ast as LogicAst).operands : [ast]
+    })
+    return { ast: { kind: op, operands }, type: 'boolean', at: syntax.at }
+  }
+
+  #binary(op: Exclude<BinaryOperator, 'and' | 'or'>, left: Checked, right: Checked, at: Span): Checked {
     switch (op) {
-      case 'and':
-      case 'or': {
-        this.#of('boolean', left, `'${op}'`)
-        this.#of('boolean', right, `'${op}'`)
-        const flat = (ast: Ast): readonly Ast[] => (ast.kind === op ? (ast as LogicAst).operands : [ast])
-        return { ast: { kind: op, operands: [...flat(left.ast), ...flat(right.ast)] }, type: 'boolean', at }
-      }
       case '+':
       case '-':
       case '*':

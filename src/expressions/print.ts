@@ -40,7 +40,8 @@ export function printExpression(ast: Ast): string {
       return `${within(ast.left, power)} ${ast.op} ${within(ast.right, power + 1)}`
     }
     case 'negate':
-      return `-${within(ast.operand, MINUS)}`
+      // Never two minus signs in a row, which other dialects read as a comment.
+      return `-${within(ast.operand, MINUS + 1)}`
     case 'call':
       return `${ast.function}(${ast.arguments.map(printExpression).join(', ')})`
   }

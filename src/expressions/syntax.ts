@@ -41,15 +41,26 @@ export interface Origin {
   readonly place: string
 }
 
+/** Code units of a line shown before and after the error's start, so that a long expression stays readable. */
+const SHOWN_BEFORE = 60
+const SHOWN_AFTER = 100
+
 /** An error that shows the expression with the span underlined. */
 export function expressionError(origin: Origin, at: Span, problem: string, advice?: string): GristmillError {
   const { source, place } = origin
-  const lineStart = source.lastIndexOf('\n', Math.max(0, at.from - 1)) + 1
-  const lineEnd = source.indexOf('\n', lineStart) === -1 ? source.length : source.indexOf('\n', lineStart)
-  const line = source.slice(lineStart, lineEnd)
-  const indent = ' '.repeat(width(source.slice(lineStart, at.from)))
-  const carets = '^'.repeat(Math.max(1, width(source.slice(at.from, Math.min(at.to, lineEnd)))))
-  const lines = [`${place}: ${problem}`, `  ${line.replaceAll('\t', ' ')}`, `  ${indent}${carets}`]
+  const lineStart = source.lastIndexOf('\n', at.from - 1) + 1
+  const feed = source.indexOf('\n', at.from)
+  const lineEnd = feed === -1 ? source.length : feed
+  const start = Math.max(lineStart, at.from - SHOWN_BEFORE)
+  const end = Math.min(lineEnd, at.from + SHOWN_AFTER)
+  const before = `${start > lineStart ? '…' : ''}${source.slice(start, at.from)}`
+  const after = `${source.slice(at.from, end)}${end < lineEnd ? '…' : ''}`
+  const carets = '^'.repeat(Math.max(1, width(source.slice(at.from, Math.min(at.to, end)))))
+  const lines = [
+    `${place}: ${problem}`,
+    `  ${`${before}${after}`.replaceAll('\t', ' ')}`,
+    `  ${' '.repeat(width(before))}${carets}`,
+  ]
   if (advice !== undefined) lines.push(advice)
   return new GristmillError('GM_EXPRESSION', lines.join('\n'))
 }

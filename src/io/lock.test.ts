@@ -29,7 +29,7 @@ async function otherRun(): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', script, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  await once(child.stdout!, 'data')
+  await once(child.stdout, 'data')
   return child
 }
 

@@ -24,7 +24,7 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** `doing` says what was done to what, as in "read s3://bucket/key". */
 export function storeError(doing: string, cause: unknown): GristmillError {
-  if (cause instanceof GristmillError) return cause as GristmillError
+  if (cause instanceof GristmillError) return cause
   const error = cause as SdkError
   if (error.name === 'CredentialsProviderError') {
     const message = `cannot ${doing}: no credentials were found`

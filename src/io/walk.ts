@@ -1,7 +1,7 @@
 /**
  * Walks a local folder: the files below it, through symbolic links, safe against their cycles.
  *
- * It only names files; sizes and fingerprints are `local.ts`'s, what counts as input is `sources/list.ts`'s.
+ * It only names files; sizes and fingerprints are `local.ts`'s, what counts as input is `inputs.ts`'s.
  */
 import { readdir, realpath, stat } from 'node:fs/promises'
 import type { Dirent } from 'node:fs'

@@ -3,20 +3,11 @@
  * as batches. Each format is one file beside this one; `index.ts` is the table of them.
  */
 import type { z } from 'zod'
+import type { InputFile } from '../io/inputs.js'
 import type { ByteStores } from '../io/store.js'
 import type { Batch, Columns, ColumnType } from '../kernels/batch.js'
 
-/** One input file. */
-export interface InputFile {
-  /** Relative to the configuration, `/`-separated; the row's identity. Never absolute (an `s3://` address is kept whole). */
-  readonly path: string
-  /** What the store opens: an absolute local path, an `s3://` address, or `-` for standard input. */
-  readonly url: string
-  /** Bytes as stored; 0 for standard input. */
-  readonly size: number
-  /** Changes when the content does: size and modification time, or ETag. */
-  readonly fingerprint: string
-}
+export type { InputFile }
 
 /**
  * A stretch of one file that one task reads.

@@ -15,6 +15,10 @@ export interface PrepareContext {
   readonly baseFolder: string
   /** The step's place for messages, as in `steps[2].filter`. */
   readonly place: string
+  /** A few rows that come in, where the step needs them to know what goes out. */
+  readonly sample: Batch | undefined
+  /** A function of the user's pipeline module, by its index. */
+  userFunction(index: number): (...args: never[]) => unknown
 }
 
 export interface Prepared<Payload> {

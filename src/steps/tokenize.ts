@@ -86,7 +86,7 @@ export const tokenize = defineMapStep<TokenizeConfig, TokenizePayload>({
     const { contentHash, vocabularySize } = tokenizer
     return {
       columns: columnsAfter(columns, config.keepText, place),
-      identity: { contentHash, load, options, vocabularySize },
+      identity: { checksum: contentHash, load, options, vocabularySize },
       payload: { path, contentHash, load, options, vocabularySize },
     }
   },

@@ -59,7 +59,7 @@ export async function startS3(): Promise<S3Server> {
       AWS_REGION: 'us-east-1',
       AWS_EC2_METADATA_DISABLED: 'true',
     },
-    createBucket: async (name) => void (await mkdir(join(folder, name))),
+    createBucket: (name) => mkdir(join(folder, name)),
     stop,
     [Symbol.asyncDispose]: stop,
   }

@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use arrow_array::{ArrayRef, StringArray};
 use arrow_schema::{DataType, Field};
+use gristmill_kernels::Batch;
 use gristmill_kernels::batch::Identity;
 use gristmill_kernels::tokenize::{ApplyOptions, LoadOptions, Tokenizer};
-use gristmill_kernels::Batch;
 use serde::Deserialize;
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
@@ -33,7 +33,8 @@ const TEXTS_A_TURN: usize = 64;
 #[expect(clippy::print_stdout, reason = "a program whose output is its result")]
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let (corpus, file) = arguments.next().zip(arguments.next()).ok_or("usage: CORPUS.jsonl TOKENIZER.json")?;
+    let (corpus, file) =
+        arguments.next().zip(arguments.next()).ok_or("usage: CORPUS.jsonl TOKENIZER.json")?;
     let (mut threads, mut rounds, mut batch_mib) = (1_usize, 1_usize, None);
     while let Some(flag) = arguments.next() {
         let value = arguments.next().ok_or("an option needs a value")?.parse()?;
@@ -57,21 +58,32 @@ fn main() -> Result<(), Failure> {
     let load_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
     let ours = Tokenizer::load(tokenizer_json.as_bytes(), &LoadOptions::default())?;
-    println!(r#"{{"side":"load","bareSeconds":{load_seconds},"ourSeconds":{}}}"#, started.elapsed().as_secs_f64());
+    println!(
+        r#"{{"side":"load","bareSeconds":{load_seconds},"ourSeconds":{}}}"#,
+        started.elapsed().as_secs_f64()
+    );
 
     let batches = batch_mib.map(|mib| batches(&texts, mib << 20)).transpose()?;
     for _ in 0..rounds {
         let (tokens, seconds) = run_bare(&bare, &texts, threads)?;
-        println!(r#"{{"side":"bare","threads":{threads},"bytes":{bytes},"tokens":{tokens},"seconds":{seconds}}}"#);
+        println!(
+            r#"{{"side":"bare","threads":{threads},"bytes":{bytes},"tokens":{tokens},"seconds":{seconds}}}"#
+        );
         if let Some(batches) = &batches {
             let (tokens, seconds) = run_apply(&ours, batches)?;
-            println!(r#"{{"side":"apply","threads":1,"bytes":{bytes},"tokens":{tokens},"seconds":{seconds}}}"#);
+            println!(
+                r#"{{"side":"apply","threads":1,"bytes":{bytes},"tokens":{tokens},"seconds":{seconds}}}"#
+            );
         }
     }
     Ok(())
 }
 
-fn run_bare(tokenizer: &PipelineTokenizer, texts: &[String], threads: usize) -> Result<(usize, f64), Failure> {
+fn run_bare(
+    tokenizer: &PipelineTokenizer,
+    texts: &[String],
+    threads: usize,
+) -> Result<(usize, f64), Failure> {
     let options = EncodeOptions {
         add_special_tokens: false,
         encode_special_tokens: true,
@@ -83,7 +95,8 @@ fn run_bare(tokenizer: &PipelineTokenizer, texts: &[String], threads: usize) -> 
         let (mut tokens, mut count) = (Vec::new(), 0);
         loop {
             let from = next.fetch_add(TEXTS_A_TURN, Ordering::Relaxed);
-            let Some(turn) = texts.get(from..texts.len().min(from + TEXTS_A_TURN)).filter(|turn| !turn.is_empty())
+            let Some(turn) =
+                texts.get(from..texts.len().min(from + TEXTS_A_TURN)).filter(|turn| !turn.is_empty())
             else {
                 return Ok(count);
             };

@@ -7,13 +7,17 @@
 pub mod batch;
 pub mod dedup;
 pub mod error;
+pub mod expr;
 pub mod formats;
 pub mod hash;
 pub mod lock;
 pub mod order;
+pub mod pack;
 pub mod reject;
 pub mod removed;
 pub mod tokenize;
+pub mod rows;
+pub mod text;
 
 pub use batch::Batch;
 pub use error::{KernelError, Result};

@@ -5,18 +5,17 @@
 
 mod batch;
 mod global;
+mod expression;
 mod guard;
-mod lock;
 mod hash;
-mod lock;
 mod megatron;
+mod packing;
 mod readers;
 mod removed;
-mod shard_file;
 mod row_shards;
-mod megatron;
-mod removed;
+mod shard_file;
 mod tokenizer;
+mod rows;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never

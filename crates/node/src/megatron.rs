@@ -10,7 +10,7 @@ use crate::removed::NativeFinishedFile;
 
 /// A file of a shard.
 #[napi(object)]
-pub struct NativeShardFile {
+pub struct NativeTokenShardFile {
     /// What its name ends with, as in `.bin`.
     pub suffix: String,
     /// The file.
@@ -25,7 +25,7 @@ pub struct NativeTokenShard {
     /// Token ids.
     pub tokens: f64,
     /// Its `.bin`, `.idx` and `.docs.parquet`.
-    pub files: Vec<NativeShardFile>,
+    pub files: Vec<NativeTokenShardFile>,
 }
 
 impl From<MegatronShard> for NativeTokenShard {
@@ -35,7 +35,7 @@ impl From<MegatronShard> for NativeTokenShard {
             rows: shard.rows as f64,
             tokens: shard.tokens as f64,
             files: files
-                .map(|(suffix, file)| NativeShardFile { suffix: suffix.to_owned(), file: file.into() })
+                .map(|(suffix, file)| NativeTokenShardFile { suffix: suffix.to_owned(), file: file.into() })
                 .collect(),
         }
     }

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gristmill_kernels::tokenize::{ApplyOptions, EncodeRules, LoadOptions, Tokenizer, cache, known_encodings};
+use gristmill_kernels::tokenize::{
+    ApplyOptions, EncodeRules, LoadOptions, Tokenizer, cache, known_encodings,
+};
 use gristmill_kernels::{KernelError, Result};
 use napi::bindgen_prelude::Uint32Array;
 use napi_derive::napi;

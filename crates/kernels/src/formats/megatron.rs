@@ -229,7 +229,10 @@ fn append_ids(file: &mut ShardFile, ids: &[u32], width: Width, scratch: &mut Vec
     if let Some(&id) = ids.iter().max().filter(|&&id| id > width.highest()) {
         return Err(KernelError::format(
             "megatron",
-            format!("token id {id} is above {}, the highest that the vocabulary's size allows", width.highest()),
+            format!(
+                "token id {id} is above {}, the highest that the vocabulary's size allows",
+                width.highest()
+            ),
         ));
     }
     for ids in ids.chunks(CHUNK) {
@@ -337,8 +340,8 @@ mod tests {
     use super::*;
     use crate::batch::Identity;
     use crate::tokenize::tokens_field;
-    use arrow_array::builder::{ListBuilder, UInt32Builder};
     use arrow_array::StringArray;
+    use arrow_array::builder::{ListBuilder, UInt32Builder};
     use arrow_buffer::BooleanBuffer;
     use arrow_schema::DataType;
     use proptest::prelude::*;

@@ -42,7 +42,8 @@ mod tests {
     #[test]
     fn the_header_of_numpy_itself() {
         // What `numpy.save` writes for `numpy.zeros(3, '<u4')`.
-        let mut expected = b"\x93NUMPY\x01\x00v\x00{'descr': '<u4', 'fortran_order': False, 'shape': (3,), }".to_vec();
+        let mut expected =
+            b"\x93NUMPY\x01\x00v\x00{'descr': '<u4', 'fortran_order': False, 'shape': (3,), }".to_vec();
         expected.resize(127, b' ');
         expected.push(b'\n');
         assert_eq!(header("'<u4'", 3), expected);

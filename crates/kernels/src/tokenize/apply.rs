@@ -167,7 +167,9 @@ mod tests {
 
     fn ids(batch: &Batch) -> Vec<Vec<u32>> {
         let list: &ListArray = batch.typed(TOKENS, "list").unwrap();
-        list.iter().map(|row| row.unwrap().as_any().downcast_ref::<UInt32Array>().unwrap().values().to_vec()).collect()
+        list.iter()
+            .map(|row| row.unwrap().as_any().downcast_ref::<UInt32Array>().unwrap().values().to_vec())
+            .collect()
     }
 
     #[test]

@@ -48,9 +48,10 @@ impl Cutter {
             .filter(|_| pipeline.get_normalizers().iter().all(works_by_character));
         let added = pipeline.get_added_vocabulary().get_added_tokens_decoder();
         let harmless = |matched: bool| {
-            added.values().filter(|token| matched || !token.special).all(|token| {
-                !token.lstrip && !token.rstrip && !token.content.contains(char::is_whitespace)
-            })
+            added
+                .values()
+                .filter(|token| matched || !token.special)
+                .all(|token| !token.lstrip && !token.rstrip && !token.content.contains(char::is_whitespace))
         };
         Self { rules: [false, true].map(|matched| rule.filter(|_| harmless(matched))), bytes: CUT_BYTES }
     }
@@ -82,9 +83,7 @@ fn find(text: &str, from: usize, rule: Rule) -> Option<usize> {
         let before = || text[..at].chars().next_back();
         let after = || text[at + 1..].chars().next();
         match (bytes[at], rule) {
-            (b' ', _) => {
-                before().is_some_and(|c| c.is_alphanumeric() || c.is_ascii_graphic()).then_some(at)
-            }
+            (b' ', _) => before().is_some_and(|c| c.is_alphanumeric() || c.is_ascii_graphic()).then_some(at),
             (_, Rule::BeforeWhiteSpace) => before().is_some_and(char::is_alphanumeric).then_some(at),
             (_, Rule::AfterLineFeed) => after().is_some_and(char::is_alphanumeric).then_some(at + 1),
         }
@@ -166,8 +165,32 @@ mod tests {
 
     fn text() -> impl Strategy<Value = String> {
         let sign = prop::sample::select(vec![
-            "a", "b", "s", "'s", "1", "23", " ", "  ", "\n", "\n\n", "\r\n", "\t", "!", "/", "\u{85}", "\u{a0}",
-            "\u{3000}", "\u{feff}", "世", "é", "e\u{301}", "👩\u{200d}🚀", "Ⓐ", "<|endoftext|>", "\u{a8}", "²",
+            "a",
+            "b",
+            "s",
+            "'s",
+            "1",
+            "23",
+            " ",
+            "  ",
+            "\n",
+            "\n\n",
+            "\r\n",
+            "\t",
+            "!",
+            "/",
+            "\u{85}",
+            "\u{a0}",
+            "\u{3000}",
+            "\u{feff}",
+            "世",
+            "é",
+            "e\u{301}",
+            "👩\u{200d}🚀",
+            "Ⓐ",
+            "<|endoftext|>",
+            "\u{a8}",
+            "²",
         ]);
         prop::collection::vec(sign, 0..60).prop_map(|signs| signs.concat())
     }

@@ -115,7 +115,8 @@ fn copy_model(model: &PipelineModel) -> Result<PipelineModel> {
             PipelineModel::BPE(bpe.to_config().and_then(PipelineBPE::from_config).map_err(failed)?)
         }
         PipelineModel::Unigram(unigram) => PipelineModel::Unigram(
-            Unigram::from(unigram.vocab().to_vec(), unigram.unk_id(), unigram.byte_fallback()).map_err(failed)?,
+            Unigram::from(unigram.vocab().to_vec(), unigram.unk_id(), unigram.byte_fallback())
+                .map_err(failed)?,
         ),
         PipelineModel::WordLevel(word_level) => PipelineModel::WordLevel(word_level.clone()),
         PipelineModel::WordPiece(word_piece) => {

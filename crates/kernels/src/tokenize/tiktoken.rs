@@ -19,9 +19,9 @@ use tokenizers::pipeline::{
 use tokenizers::utils::byte_level::BYTES_CHAR_LOOKUP;
 use tokenizers::vocab::bucket_added_vocabulary::{AddedToken, AddedVocabulary};
 
+use super::base64;
 use super::regex_splits::regex_split;
 use super::tokenizer::{LoadOptions, Loaded, failed};
-use super::base64;
 use crate::error::{KernelError, Result};
 
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -276,7 +276,8 @@ mod tests {
         const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut out = String::new();
         for chunk in bytes.chunks(3) {
-            let word = u32::from_be_bytes([0, chunk[0], *chunk.get(1).unwrap_or(&0), *chunk.get(2).unwrap_or(&0)]);
+            let word =
+                u32::from_be_bytes([0, chunk[0], *chunk.get(1).unwrap_or(&0), *chunk.get(2).unwrap_or(&0)]);
             for digit in 0..4 {
                 let index = (word >> (18 - 6 * digit)) as usize & 63;
                 out.push(if digit <= chunk.len() { char::from(DIGITS[index]) } else { '=' });

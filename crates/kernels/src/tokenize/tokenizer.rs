@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use tokenizers::pipeline::{EncodeOptions, Override, PipelinePostProcessor, PipelineToken, PipelineTokenizer};
+use tokenizers::pipeline::{
+    EncodeOptions, Override, PipelinePostProcessor, PipelineToken, PipelineTokenizer,
+};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::cut::Cutter;

@@ -27,16 +27,17 @@ export function compilePattern(text: string): Pattern {
   const { base, glob, isGlob } = picomatch.scan(text.slice(scheme.length), { nonegate: true, unescape: true })
   if (!isGlob) return { text, isGlob, folder: text, matches: () => true, mayHold: () => true, namesExtension: false }
   // Newlines are legal in file names: let the dot of the regular expression match them.
-  const options = { nonegate: true, flags: 's', windows: false }
-  const matches = picomatch(glob, options)
+  const test = picomatch(glob, { nonegate: true, flags: 's', windows: false })
   const depth = /\*\*|[({]/.test(glob) ? Number.POSITIVE_INFINITY : glob.split('/').length
-  const wantsHidden = /(?:^|[/{,(|])\\?\./.test(glob)
+  // picomatch itself lets `!(a)` match hidden files.
+  const asksForHidden = /(?:^|[/{,(|])\\?\./.test(glob)
+  const allowed = (path: string): boolean => asksForHidden || !/(?:^|\/)\./.test(path)
   return {
     text,
     isGlob,
     folder: scheme + base,
-    matches: (path) => matches(path),
-    mayHold: (path) => path.split('/').length < depth && (wantsHidden || !/(?:^|\/)\./.test(path)),
+    matches: (path) => allowed(path) && test(path),
+    mayHold: (path) => allowed(path) && path.split('/').length < depth,
     namesExtension: /\.[^/]*$/.test(glob),
   }
 }

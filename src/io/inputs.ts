@@ -5,16 +5,27 @@
  * relative to the configuration, which is what a row's identity is made of. What is inside the files is
  * the formats' business.
  */
-import { relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { compareBytewise } from '../core/bytewise.js'
 import { mapConcurrent } from '../core/concurrent.js'
 import { GristmillError } from '../core/errors.js'
-import type { ByteStores } from '../io/store.js'
-import { isDataFile } from './extensions.js'
-import { findLocal } from './list-local.js'
-import { findRemote } from './list-remote.js'
+import type { ByteStores } from './store.js'
+import { isDataFile } from './data-files.js'
+import { findLocal } from './inputs-local.js'
+import { findRemote } from './inputs-remote.js'
 import { compilePattern, isRemote, type Pattern } from './pattern.js'
-import type { InputFile } from './source.js'
+
+/** One input file. */
+export interface InputFile {
+  /** Relative to the configuration, `/`-separated; the row's identity. Never absolute (an `s3://` address is kept whole). */
+  readonly path: string
+  /** What the store opens: an absolute local path, an `s3://` address, or `-` for standard input. */
+  readonly url: string
+  /** Bytes as stored; 0 for standard input. */
+  readonly size: number
+  /** Changes when the content does: size and modification time, or ETag. */
+  readonly fingerprint: string
+}
 
 /** What one path came to: files, or why there are none. */
 export type Found = { readonly files: readonly InputFile[] } | { readonly missing: Missing }
@@ -45,22 +56,22 @@ const STANDARD_INPUT: InputFile = { path: '-', url: '-', size: 0, fingerprint: '
  *
  * A path is a file, a folder (all files below it whose extension fits), a glob, `-` for standard input,
  * or an `s3://` address of the same kinds; `!` before a glob takes out what it matches. A path that
- * exists is taken literally, glob characters or not. `extensions` are the format's, as in `.jsonl`;
- * undefined stands for every known data format. They decide for folders and for globs that state no
- * extension (`data/**`), never for a file that was named.
+ * exists is taken literally, glob characters or not. `extensions` are the format's, as in `.jsonl`, or
+ * those of all formats; they decide for folders and for globs that state no extension (`data/**`), never
+ * for a file that was named.
  *
  * @throws GM_INPUT_NONE when a path yields nothing, for all such paths at once.
  */
 export async function listInputs(
   paths: readonly string[],
   baseFolder: string,
-  extensions: readonly string[] | undefined,
+  extensions: readonly string[],
   stores: ByteStores,
 ): Promise<InputFile[]> {
   const base = resolve(baseFolder)
   const fits = (name: string): boolean => isDataFile(name, extensions)
-  const excluded = paths.filter((path) => path.startsWith('!')).map((path) => exclusion(path.slice(1), base))
-  const wanted = paths.filter((path) => !path.startsWith('!'))
+  const excluded = paths.filter(takesOut).map((path) => exclusion(path.slice(1), base))
+  const wanted = paths.filter((path) => !takesOut(path))
   if (wanted.length === 0) throw new GristmillError('GM_INPUT_NONE', 'no input: `source.paths` is empty')
 
   const files = new Map<string, InputFile>()
@@ -81,11 +92,17 @@ async function find(path: string, search: Search): Promise<Found> {
   return isRemote(path) ? findRemote(search) : findLocal(search)
 }
 
+/** `!d/*.log` takes files out; `!(a).log` is a glob that matches what `a.log` is not. */
+function takesOut(path: string): boolean {
+  return path.startsWith('!') && !path.startsWith('!(')
+}
+
 /** Tests addresses against a pattern that takes files out; a folder takes out all below it. */
 function exclusion(path: string, baseFolder: string): (url: string) => boolean {
   const { folder, matches } = compilePattern(path)
   const root = isRemote(path) ? folder : resolve(baseFolder, folder)
-  return (url) => url === root || (url.startsWith(`${root}/`) && matches(url.slice(root.length + 1)))
+  const below = root.endsWith('/') ? root : `${root}/`
+  return (url) => url === root || (url.startsWith(below) && matches(url.slice(below.length)))
 }
 
 const SHOWN = 5
@@ -95,9 +112,4 @@ function noInput(missing: readonly Missing[]): GristmillError {
   if (missing.length > SHOWN) shown.push(`and ${missing.length - SHOWN} more`)
   const hint = missing.find((one) => one.hint !== undefined)?.hint
   return new GristmillError('GM_INPUT_NONE', shown.join('\n'), hint === undefined ? {} : { hint })
-}
-
-/** A local file's path as rows carry it: relative to the configuration, never absolute. */
-export function identityPath(file: string, baseFolder: string): string {
-  return relative(baseFolder, file)
 }

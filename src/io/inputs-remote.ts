@@ -1,11 +1,10 @@
 /**
  * Input files in object stores: a key, all below a prefix, or matched by a glob.
  */
-import type { Entry } from '../io/store.js'
-import { isHidden } from './extensions.js'
-import { nothingFits } from './list-local.js'
-import type { Found, Search } from './list.js'
-import type { InputFile } from './source.js'
+import type { Entry } from './store.js'
+import { isHidden } from './data-files.js'
+import { nothingFits } from './inputs-local.js'
+import type { Found, InputFile, Search } from './inputs.js'
 
 export async function findRemote({ pattern, fits, stores }: Search): Promise<Found> {
   const root = pattern.folder.replace(/\/+$/, '')

@@ -3,13 +3,12 @@
  */
 import type { BigIntStats } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { GristmillError, nearest } from '../core/errors.js'
-import { fingerprint, statFile, statFiles } from '../io/stat.js'
-import { walk } from '../io/walk.js'
-import { countExtensions, isHidden } from './extensions.js'
-import { identityPath, type Found, type Missing, type Search } from './list.js'
-import type { InputFile } from './source.js'
+import { fingerprint, statFile, statFiles } from './stat.js'
+import { walk } from './walk.js'
+import { countExtensions, isHidden } from './data-files.js'
+import type { Found, InputFile, Missing, Search } from './inputs.js'
 
 export async function findLocal(search: Search): Promise<Found> {
   const { pattern, baseFolder } = search
@@ -78,7 +77,7 @@ async function inputFiles(folder: string, paths: readonly string[], search: Sear
 
 function inputFile(file: string, stats: BigIntStats | undefined, { baseFolder }: Search): InputFile {
   if (!stats?.isFile()) throw unreadable(file, stats !== undefined)
-  return { path: identityPath(file, baseFolder), url: file, size: Number(stats.size), fingerprint: fingerprint(stats) }
+  return { path: relative(baseFolder, file), url: file, size: Number(stats.size), fingerprint: fingerprint(stats) }
 }
 
 function unreadable(file: string, exists: boolean): GristmillError {

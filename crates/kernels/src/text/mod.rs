@@ -1,0 +1,3 @@
+//! Text: measures, normalisation, cutting.
+
+pub mod count;

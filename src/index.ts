@@ -1,0 +1,16 @@
+/**
+ * Gristmill's public face. Everything a program imports comes from here.
+ */
+export { GristmillError, type ErrorCode } from './core/errors.js'
+export type { Explanation } from './engine/explain.js'
+export type { Manifest } from './engine/manifest.js'
+export type { PipelineDefinition } from './engine/pipeline.js'
+export type { RunResult } from './engine/run.js'
+export { Batch, type Columns, type ColumnType, liveBatchBytes } from './kernels/batch.js'
+export type { Metrics, RunEvent } from './observe/metrics.js'
+export { type AnyRow, Draft, Pipeline, type SinkInput, type SourceInput } from './pipeline/builder.js'
+export { loadPipeline } from './pipeline/file.js'
+export { explainPipeline, type ExplainOptions, runPipeline, type RunPipelineOptions } from './pipeline/run.js'
+export { pipelineJsonSchema } from './pipeline/schema.js'
+export { arrow, csv, jsonl, megatron, parquet, text, tsv } from './pipeline/formats.js'
+export { renderReport } from './observe/report.js'

@@ -1,0 +1,193 @@
+/**
+ * The fluent interface: `jsonl('data/*.jsonl').filter(…).tokenize({ … }).write(megatron())`.
+ *
+ * Every method returns a new value; nothing runs before `run`. Row types flow through the chain: `map`
+ * changes them, `select` and `drop` narrow them.
+ */
+import { fileURLToPath } from 'node:url'
+import type { z } from 'zod'
+import type { PipelineDefinition, UserFunction } from '../engine/pipeline.js'
+import type { RunResult } from '../engine/run.js'
+import type { Row } from '../kernels/rows.js'
+import type { ChunkConfig } from '../steps/chunk.js'
+import type { ExactDedupConfig } from '../steps/exact-dedup.js'
+import type { NormalizeConfig } from '../steps/normalize.js'
+import type { PackConfig } from '../steps/pack.js'
+import type { SampleConfig } from '../steps/sample.js'
+import type { ShuffleConfig } from '../steps/shuffle.js'
+import type { TokenizeConfig } from '../steps/tokenize.js'
+import type { Explanation } from '../engine/explain.js'
+import { explainPipeline, runPipeline, type ExplainOptions, type RunPipelineOptions } from './run.js'
+import { checkPipeline, problemsError } from './schema.js'
+
+/** A row before anything is known of its columns. */
+export type AnyRow = Row & { readonly id: string; readonly text: string }
+
+type Options<Config> = Partial<Config>
+
+/** Options of every source; those of the format come on top. */
+export interface SourceInput {
+  readonly text?: string
+  readonly id?: string
+  readonly columns?: readonly string[]
+  readonly types?: Readonly<Record<string, 'string' | 'int64' | 'float64' | 'boolean' | 'json'>>
+  readonly where?: string
+  readonly onMissing?: 'quarantine' | 'skip' | 'empty'
+  readonly maxRecordBytes?: number
+  readonly maxBadShare?: number
+}
+
+/** A sink as `megatron()` and its like make it. */
+export interface SinkInput {
+  readonly format: string
+  readonly [option: string]: unknown
+}
+
+interface State {
+  readonly name: string
+  readonly source: object
+  readonly steps: readonly object[]
+  readonly functions: readonly UserFunction[]
+}
+
+/** A source with steps: rows of type `R` that go nowhere yet. */
+export class Draft<R extends object = AnyRow> {
+  readonly #state: State
+
+  constructor(state: State) {
+    this.#state = state
+  }
+
+  /** Cleans the text; see `gristmill steps normalize`. */
+  normalize(options: Options<NormalizeConfig> = {}): Draft<R> {
+    return this.#step('normalize', options)
+  }
+
+  /** Keeps the rows for which the condition is true: an expression, or a function that runs in the workers. */
+  filter(condition: string | ((row: R) => boolean | Promise<boolean>)): Draft<R> {
+    return typeof condition === 'string' ? this.#step('filter', condition) : this.#function('filter', condition, {})
+  }
+
+  /**
+   * Makes another row of each. The columns of the result are found out by trying the function on the first
+   * rows of the input; `columns` states them instead.
+   */
+  map<Out extends object>(
+    change: (row: R) => Out | Promise<Out>,
+    options: { readonly columns?: Readonly<Record<keyof Out & string, 'string' | 'int64' | 'float64' | 'boolean' | 'json'>> } = {},
+  ): Draft<Out & { readonly id: string }> {
+    return this.#function('map', change, options) as unknown as Draft<Out & { readonly id: string }>
+  }
+
+  /** Keeps these columns (and id). */
+  select<K extends keyof R & string>(...columns: K[]): Draft<Pick<R, K>> {
+    return this.#step('select', columns) as unknown as Draft<Pick<R, K>>
+  }
+
+  /** Gives columns other names, as `{ old: 'new' }`. */
+  rename(columns: Readonly<Record<string, string>>): Draft<AnyRow> {
+    return this.#step('rename', columns) as unknown as Draft<AnyRow>
+  }
+
+  /** Leaves these columns out. */
+  drop<K extends keyof R & string>(...columns: K[]): Draft<Omit<R, K>> {
+    return this.#step('drop', columns) as unknown as Draft<Omit<R, K>>
+  }
+
+  /** Removes rows that equal another one. */
+  exactDedup(options: Options<ExactDedupConfig> = {}): Draft<R> {
+    return this.#step('exact-dedup', options)
+  }
+
+  /** Shuffles all rows. */
+  shuffle(options: Options<ShuffleConfig> = {}): Draft<R> {
+    return this.#step('shuffle', options)
+  }
+
+  /** Keeps a share or a number of rows. */
+  sample(options: SampleConfig | z.input<z.ZodType<SampleConfig>>): Draft<R> {
+    return this.#step('sample', options as object)
+  }
+
+  /** Cuts documents into chunks, each a row. */
+  chunk(options: Options<ChunkConfig>): Draft<R> {
+    return this.#step('chunk', options)
+  }
+
+  /** Turns text into token ids. */
+  tokenize(options: Options<TokenizeConfig> & { readonly tokenizer: string }): Draft<Omit<R, 'text'> & { readonly tokens: Uint32Array }> {
+    return this.#step('tokenize', options) as unknown as Draft<Omit<R, 'text'> & { readonly tokens: Uint32Array }>
+  }
+
+  /** Packs documents into sequences of one length. */
+  pack(options: Options<PackConfig> & { readonly length: number }): Draft<R> {
+    return this.#step('pack', options)
+  }
+
+  /** Names the pipeline. */
+  named(name: string): Draft<R> {
+    return new Draft({ ...this.#state, name })
+  }
+
+  /** Ends the chain: everything is checked here. */
+  write(sink: SinkInput): Pipeline {
+    const { name, source, steps, functions } = this.#state
+    const checked = checkPipeline({ name, source, steps, sink }, name)
+    if ('problems' in checked) throw problemsError(checked.problems, `pipeline '${name}'`, () => '')
+    return new Pipeline({ spec: checked.spec, baseFolder: process.cwd(), functions, module: undefined })
+  }
+
+  #step(name: string, config: unknown): Draft<R> {
+    return new Draft({ ...this.#state, steps: [...this.#state.steps, { [name]: config }] })
+  }
+
+  #function(name: string, fn: (row: R) => unknown, options: object): Draft<R> {
+    const { functions, steps } = this.#state
+    const step = { [name]: { function: functions.length, ...options } }
+    return new Draft({ ...this.#state, steps: [...steps, step], functions: [...functions, fn as UserFunction] })
+  }
+}
+
+/** A complete pipeline: an immutable value that can be run, again and again. */
+export class Pipeline {
+  readonly definition: PipelineDefinition
+
+  constructor(definition: PipelineDefinition) {
+    this.definition = definition
+    Object.freeze(this)
+  }
+
+  /**
+   * Runs the pipeline into a run directory, or goes on with a run there. Functions run in worker threads,
+   * which load the calling program again up to this call; `module` names it where it is not the program
+   * Node was started with.
+   */
+  async run(options: RunPipelineOptions & { readonly module?: string }): Promise<RunResult> {
+    return runPipeline(this.#withModule(options.module), options)
+  }
+
+  /** What a run would do and take. */
+  async explain(options: ExplainOptions & { readonly module?: string } = {}): Promise<Explanation> {
+    return explainPipeline(this.#withModule(options.module), options)
+  }
+
+  #withModule(module: string | undefined): PipelineDefinition {
+    const file = module?.startsWith('file:') ? fileURLToPath(module) : (module ?? this.definition.module ?? process.argv[1])
+    return { ...this.definition, module: file }
+  }
+}
+
+/** A source of a named format, or, with `undefined`, of the one its extensions tell. */
+export function source<R extends object = AnyRow>(
+  format: string | undefined,
+  paths: string | readonly string[],
+  options: object,
+): Draft<R> {
+  const list = typeof paths === 'string' ? [paths] : paths
+  return new Draft<R>({
+    name: 'pipeline',
+    source: { ...(format !== undefined && { format }), paths: list, ...options },
+    steps: [],
+    functions: [],
+  })
+}
