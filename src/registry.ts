@@ -3,14 +3,13 @@
  * and by the worker's entry.
  */
 import type { Registry } from './engine/registry.js'
+import { listInputs } from './io/inputs.js'
 import { sinkFormats } from './sinks/index.js'
 import { sourceFormats } from './sources/index.js'
-import { listInputs } from './sources/list.js'
 import { steps } from './steps/index.js'
 
 export const registry: Registry = {
   sources: new Map(sourceFormats.map((format) => [format.name, format])),
   steps,
   sinks: sinkFormats,
-  listInputs,
 }

@@ -6,6 +6,13 @@ import path from 'node:path'
 import type { Commit, RunDirectory } from './run-directory.js'
 import type { DecideResult, MapResult, PackResult, TaskResult } from './task.js'
 
+function writtenBy(result: TaskResult): { readonly path: string; readonly bytes: number }[] {
+  if (result.kind === 'decide') return []
+  if (result.kind === 'pack') return Object.values(result.window.files)
+  const { shards, removed, quarantine } = result
+  return [...shards.flatMap((shard) => shard.files), removed, quarantine].filter((file) => file !== undefined)
+}
+
 interface LocalFile {
   /** Where the file is now. */
   readonly path: string
@@ -16,9 +23,7 @@ interface LocalFile {
 
 /** The files of a result that are published into `work/` when it is committed. */
 export function filesOf(result: TaskResult): LocalFile[] {
-  if (result.kind !== 'map') return []
-  const written = [...result.shards.flatMap((shard) => shard.files), result.removed, result.quarantine]
-  return written.filter((file) => file !== undefined).map(({ path: at, bytes }) => ({ path: at, name: path.basename(at), bytes }))
+  return writtenBy(result).map(({ path: at, bytes }) => ({ path: at, name: path.basename(at), bytes }))
 }
 
 /** The record of a finished task. */
@@ -56,7 +61,10 @@ function withPaths(result: TaskResult, change: (file: string) => string): TaskRe
       }
     case 'decide':
       return { kind: 'decide', file: at(result.file) }
-    case 'pack':
-      return result
+    case 'pack': {
+      const { pieces, documents, boundaries } = result.window.files
+      const files = { pieces: at(pieces), documents: at(documents), boundaries: at(boundaries) }
+      return { kind: 'pack', window: { ...result.window, files } }
+    }
   }
 }

@@ -7,14 +7,14 @@
 import { rm } from 'node:fs/promises'
 import { GristmillError } from '../core/errors.js'
 import type { RunEvent, StageMetrics, StepMetrics } from '../observe/metrics.js'
-import { commitOf, decideResultOf, filesOf, mapResultOf } from './commit-record.js'
+import { commitOf, decideResultOf, filesOf, mapResultOf, packResultOf } from './commit-record.js'
 import { addStepMetrics } from './counters.js'
 import type { MemoryGuard } from './memory.js'
 import type { Boundary, Plan, Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import type { RunDirectory } from './run-directory.js'
 import { Decided, type Outcome, type PlannedTask, TaskPlanner } from './tasks.js'
-import type { SegmentFile, StageSetup, Task, TaskResult } from './task.js'
+import type { PackResult, PackTask, SegmentFile, StageSetup, Task, TaskResult } from './task.js'
 import type { WorkerPool } from './worker-pool.js'
 
 export interface ExecutionContext {
@@ -77,16 +77,25 @@ export class Execution {
     return this.outcomes.at(-1)!
   }
 
-  /** Runs a task outside the stages (packing), committed like any other. */
-  async runExtra<Result extends TaskResult>(task: Task, stage: string): Promise<Result> {
-    this.tasks.add(task.name)
+  /** Runs the packing's windows, committed like any other task; returns them in order. */
+  async runPacking(tasks: readonly PackTask[], label: string): Promise<PackResult[]> {
     const { directory } = this.#context
-    const committed = directory.commitOf(task.name)
-    if (committed && (await directory.hasFiles(committed))) {
-      this.tasksSkipped += 1
-      return committed.result as Result
-    }
-    return (await this.#execute(task, stage, () => {})) as Result
+    const started = performance.now()
+    const [runBefore, skippedBefore] = [this.tasksRun, this.tasksSkipped]
+    await this.#forEachWorker(fromArray(tasks), async (task) => {
+      this.tasks.add(task.name)
+      const committed = directory.commitOf(task.name)
+      if (committed && (await directory.hasFiles(committed))) this.tasksSkipped += 1
+      else await this.#execute(task, label, () => {})
+    })
+    this.stages.push({
+      name: label,
+      tasksRun: this.tasksRun - runBefore,
+      tasksSkipped: this.tasksSkipped - skippedBefore,
+      wallSeconds: (performance.now() - started) / 1000,
+      steps: [],
+    })
+    return tasks.map((task) => packResultOf(directory.commitOf(task.name)!))
   }
 
   #setup(stage: Stage): StageSetup {

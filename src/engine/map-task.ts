@@ -61,7 +61,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
     ? new SpillOutput(path.join(task.spillFolder, `${task.name}.spill`), path.join(task.keysFolder, `${task.name}.keys`), setup.boundary)
     : new ShardOutput(task, setup, context)
   const unit = setup.columns.some((column) => column.type === 'tokens') ? 'tokens' : 'bytes'
-  const where = setup.source?.where === undefined ? undefined : new Expression(setup.source.where)
+  const where = setup.source?.where ? new Expression(setup.source.where) : undefined
 
   for await (const input of timed(openInput(task, setup, chain, quarantine, tally, context), tally.read)) {
     context.checkStop()

@@ -7,6 +7,7 @@
  */
 import { GristmillError } from '../core/errors.js'
 import type { Columns } from '../kernels/batch.js'
+import type { PackOptions } from '../kernels/packing.js'
 import type { PreparedPipeline, PreparedStep } from './prepare.js'
 
 /** Estimated bytes of text a shuffle bucket holds: what a worker sorts in memory, and about a shard. */
@@ -28,13 +29,6 @@ export interface SampleCountPayload {
   readonly count: number
   readonly seed: number
 }
-/** Payload of `pack`. */
-export interface PackPayload {
-  readonly length: number
-  readonly strategy: 'best-fit' | 'concat'
-  readonly truncate: boolean
-}
-
 export interface ChainStep {
   /** Name in the pipeline file. */
   readonly name: string
@@ -67,14 +61,14 @@ export interface Stage {
 
 export interface Plan {
   readonly stages: readonly Stage[]
-  readonly pack: (PackPayload & { readonly label: string }) | undefined
+  readonly pack: (PackOptions & { readonly label: string }) | undefined
 }
 
 /** Cuts the steps into stages. `inputBytes` is the estimate of decompressed input: it sizes buckets and partitions. */
 export function planStages(prepared: PreparedPipeline, inputBytes: number): Plan {
   const steps = [...prepared.steps]
   const last = steps.at(-1)
-  const pack = last?.spec.name === 'pack' ? { ...(last.payload as PackPayload), label: last.label } : undefined
+  const pack = last?.spec.name === 'pack' ? { ...(last.payload as PackOptions), label: last.label } : undefined
   if (pack) steps.pop()
   const misplaced = steps.find((step) => step.spec.name === 'pack')
   if (misplaced) {

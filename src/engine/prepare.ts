@@ -3,6 +3,7 @@
  * that can be wrong with a configuration shows here, before anything runs.
  */
 import { GristmillError } from '../core/errors.js'
+import { listInputs } from '../io/inputs.js'
 import type { ByteStores } from '../io/store.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import { addon } from '../kernels/native.js'
@@ -112,7 +113,7 @@ async function findInputs(
   const named = format === undefined ? undefined : registry.sources.get(format)
   if (format !== undefined && !named) throw new GristmillError('GM_CONFIG', `there is no source format '${format}'`)
   const extensions = named?.extensions ?? [...registry.sources.values()].flatMap((source) => source.extensions)
-  const inputs = await registry.listInputs(paths, baseFolder, extensions, stores)
+  const inputs = await listInputs(paths, baseFolder, extensions, stores)
   return { source: named ?? formatOf(inputs, registry), inputs }
 }
 

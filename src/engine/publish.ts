@@ -13,7 +13,7 @@ export interface PublicationPlan {
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
 }
 
-export interface PackFiles {
+export interface PackedFiles {
   readonly pack: Omit<ManifestPack, 'files'>
   /** Names in `work/` and in `packs/`. */
   readonly files: readonly (ManifestFile & { readonly from: string })[]
@@ -22,7 +22,7 @@ export interface PackFiles {
 const numbered = (index: number): string => String(index).padStart(5, '0')
 
 /** What moves where, in output order. */
-export function publicationOf(stages: readonly (readonly Outcome[])[], packs: PackFiles | undefined): PublicationPlan {
+export function publicationOf(stages: readonly (readonly Outcome[])[], packs: PackedFiles | undefined): PublicationPlan {
   const moves: Publication[] = []
   const move = (path: string, to: string): string => {
     moves.push({ from: `work/${path}`, to })

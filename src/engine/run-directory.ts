@@ -9,7 +9,7 @@
  *   with more inputs) can take the names back, whatever was moved already.
  * - `manifest.json` is written last. A directory without it is unfinished.
  */
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { GristmillError, ioError } from '../core/errors.js'
@@ -81,6 +81,19 @@ export class RunDirectory {
       await rm(this.folder(kind), { recursive: true, force: true })
       await mkdir(this.folder(kind), { recursive: true })
     }
+  }
+
+  /** Key of a file in `work/` by its name. */
+  workFile(name: string): string {
+    return `work/${name}`
+  }
+
+  /** A local path of an object: the file itself in a local run directory, else a copy in scratch. */
+  async localCopy(key: string): Promise<string> {
+    if (this.store.localFolder !== undefined) return path.join(this.store.localFolder, key)
+    const copy = path.join(this.folder('tmp'), path.basename(key))
+    await writeFile(copy, this.store.stream(key, { chunkBytes: () => 2 ** 20 }))
+    return copy
   }
 
   async readConfiguration(): Promise<{ identity: string; spec: unknown } | undefined> {

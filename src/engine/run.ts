@@ -153,7 +153,7 @@ class Run {
     try {
       if (signal.aborted) throw new GristmillError('GM_INTERRUPTED', 'the run was interrupted')
       const outcomes = await execution.run()
-      const packs = plan.pack ? await packShards(plan.pack, plan.stages.length, outcomes, execution, directory) : undefined
+      const packs = plan.pack ? await packShards(plan.pack, outcomes, execution, directory) : undefined
       await directory.dropCommits(execution.tasks)
       const publication = publicationOf(execution.outcomes, packs)
       await directory.publish(publication.moves)

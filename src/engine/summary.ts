@@ -7,7 +7,7 @@ import type { Manifest, ManifestAttempt } from './manifest.js'
 import type { MemoryPlan } from './memory.js'
 import type { Plan } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
-import type { PackFiles, PublicationPlan } from './publish.js'
+import type { PackedFiles, PublicationPlan } from './publish.js'
 import type { MapResult } from './task.js'
 
 export interface Summary {
@@ -15,7 +15,7 @@ export interface Summary {
   readonly plan: Plan
   readonly execution: Execution
   readonly publication: PublicationPlan
-  readonly packs: PackFiles | undefined
+  readonly packs: PackedFiles | undefined
   readonly attempts: readonly ManifestAttempt[]
   readonly memory: MemoryPlan
   readonly started: Date

@@ -4,11 +4,12 @@
  */
 import type { NativeFinishedFile } from '../../native/index.js'
 import type { Columns } from '../kernels/batch.js'
+import type { PackedWindow, PackOptions, PackShard } from '../kernels/packing.js'
 import type { StepMetrics } from '../observe/metrics.js'
 import type { WrittenShard } from '../sinks/sink.js'
 import type { InputFile, SourceOptions, Split } from '../sources/source.js'
 import type { SinkSpec } from './pipeline.js'
-import type { Boundary, ChainStep, PackPayload } from './plan.js'
+import type { Boundary, ChainStep } from './plan.js'
 
 /** A block of a spill; see crates/kernels/src/order/spill.rs. */
 export interface SpillBlock {
@@ -106,14 +107,14 @@ export interface PackTask {
   readonly kind: 'pack'
   readonly name: string
   readonly stage: number
-  readonly pack: PackPayload
-  /** The .idx files the window lies in, in output order, with the shard's number. */
-  readonly shards: readonly { readonly idx: string; readonly shard: number }[]
-  /** Documents to skip in the first file, and how many to take. */
-  readonly skip: number
-  readonly documents: number
-  /** Start of the part files' names. */
-  readonly path: string
+  readonly pack: PackOptions
+  /** The shards the window lies in, in output order, with local copies of their .idx. */
+  readonly shards: readonly PackShard[]
+  /** Documents [from, to), counted over these shards. */
+  readonly from: number
+  readonly to: number
+  /** Start of the part files' paths. */
+  readonly prefix: string
 }
 
 export type Task = MapTask | DecideTask | PackTask
@@ -154,7 +155,7 @@ export interface DecideResult {
 
 export interface PackResult {
   readonly kind: 'pack'
-  readonly result: unknown
+  readonly window: PackedWindow
 }
 
 export type TaskResult = MapResult | DecideResult | PackResult

@@ -15,9 +15,9 @@ pub mod order;
 pub mod pack;
 pub mod reject;
 pub mod removed;
-pub mod tokenize;
 pub mod rows;
 pub mod text;
+pub mod tokenize;
 
 pub use batch::Batch;
 pub use error::{KernelError, Result};

@@ -22,7 +22,6 @@ pub fn guard<T>(kernel: &'static str, work: impl FnOnce() -> Result<T>) -> napi:
     }
 }
 
-
 /// Turns a binding-level failure (a bad argument) into the same shape.
 pub fn invalid(kernel: &'static str, reason: impl std::fmt::Display) -> KernelError {
     KernelError::Option { name: kernel.to_owned(), reason: reason.to_string() }

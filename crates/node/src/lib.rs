@@ -4,18 +4,19 @@
 //! lives here, and `src/kernels` is the only importer.
 
 mod batch;
-mod global;
 mod expression;
+mod global;
 mod guard;
 mod hash;
+mod lock;
 mod megatron;
 mod packing;
 mod readers;
 mod removed;
 mod row_shards;
+mod rows;
 mod shard_file;
 mod tokenizer;
-mod rows;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never
