@@ -134,7 +134,7 @@ function boundary({ document, shard, tokens, before, after }: DecodedPiece, pain
   const notes = [`${formatCount(tokens)} tokens`]
   if (before > 0) notes.push(`continues after ${formatCount(before)} tokens elsewhere`)
   if (after > 0) notes.push(`${formatCount(after)} more elsewhere`)
-  return paint.accent(`── document ${formatCount(document)} · shard ${shard} · ${notes.join(', ')} ──`)
+  return paint.accent(`── ${shard} document ${formatCount(document)}: ${notes.join(', ')} ──`)
 }
 
 function renderText({ text, ids, hidden }: DecodedPiece, paint: Paint): string {

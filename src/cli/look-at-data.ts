@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { GristmillError } from '../core/errors.js'
+import { listInputs } from '../io/inputs.js'
 import { openStores } from '../io/stores.js'
 import type { ByteStores } from '../io/store.js'
 import type { Batch, ColumnType } from '../kernels/batch.js'
@@ -66,7 +67,8 @@ async function findFiles(
   folder: string,
   stores: ByteStores,
 ): Promise<{ format: SourceFormat; files: InputFile[] }> {
-  const listed = await registry.listInputs(paths, folder, undefined, stores)
+  const extensions = [...registry.sources.values()].flatMap((format) => format.extensions)
+  const listed = await listInputs(paths, folder, extensions, stores)
   const named = new Set(paths)
   const groups = new Map<SourceFormat, InputFile[]>()
   for (const file of listed) {
@@ -77,7 +79,6 @@ async function findFiles(
   const bytes = (files: readonly InputFile[]): number => files.reduce((sum, file) => sum + file.size, 0)
   const [largest] = [...groups].sort(([, a], [, b]) => bytes(b) - bytes(a))
   if (largest === undefined) {
-    const extensions = [...registry.sources.values()].flatMap((format) => format.extensions)
     throw new GristmillError('GM_INPUT_NONE', `no data files in ${paths.join(', ')}`, {
       hint: `name a folder or files; ${extensions.join(', ')} are read, plain or compressed`,
     })

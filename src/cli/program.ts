@@ -3,6 +3,7 @@
  * this file must stay light, since `gristmill --version` loads it. docs/cli.md lists the same; a test compares.
  */
 import { Command } from 'commander'
+import { GristmillError } from '../core/errors.js'
 import type { OutputFlags } from './console.js'
 import { VERSION } from '../core/version.js'
 import { collectSet, parseCount, parseWorkers, type PlanFlags } from './flags.js'
@@ -43,6 +44,8 @@ const VERIFY =
 const STEPS = 'Lists steps, sources and sinks; with a name, its options, defaults and an example.'
 const INIT = 'Looks at your data and writes a commented pipeline file that runs as it is.'
 
+const OUT_HINT = 'as in gristmill run corpus.yaml --out runs/corpus'
+
 const EXAMPLES = `
 Examples:
   gristmill init data/                              a pipeline file from a look at your data
@@ -69,10 +72,12 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
   const run = command('run', 'run a pipeline, or resume it', RUN)
     .usage('<pipeline> --out <dir> [flags]')
     .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js')
-    .requiredOption('--out <dir>', 'run directory: a folder or s3://bucket/prefix; made when absent')
+    .option('--out <dir>', 'run directory: a folder or s3://bucket/prefix; made when absent')
   withPlan(run).option('--quiet', 'print errors only')
-  withOutput(run, 'print events as JSON lines on standard output').action(async (file: string, flags: RunFlags) => {
-    done(await actions.run(file, flags))
+  withOutput(run, 'print events as JSON lines on standard output').action(async (file: string, flags: ExplainFlags) => {
+    // Checked here, since commander would report it before a misspelt flag.
+    if (flags.out === undefined) throw new GristmillError('GM_USAGE', 'run needs --out <dir>', { hint: OUT_HINT })
+    done(await actions.run(file, { ...flags, out: flags.out }))
   })
 
   const explain = command('explain', 'stages, tasks, memory and time before anything runs', EXPLAIN)

@@ -13,7 +13,7 @@ import { openPack, type Piece } from './packs.js'
 const SHOWN_TOKENS = 8192
 
 export interface DecodedPiece {
-  /** Row of the document in the output, from 0. */
+  /** Place of the document in its shard, from 0. */
   readonly document: number
   readonly shard: string
   /** Tokens of the piece. */
@@ -52,7 +52,7 @@ export async function decodeSequences(
   const sequences: DecodedSequence[] = []
   for (const [sequence, pieces] of all.entries()) {
     const decoded: DecodedPiece[] = []
-    for (const piece of pieces) decoded.push(await decodePiece(reader, manifest, piece, tokenizer))
+    for (const piece of pieces) decoded.push(await decodePiece(reader, piece, tokenizer))
     const tokens = pieces.reduce((sum, piece) => sum + piece.length, 0)
     sequences.push({ sequence, length: pack?.length, tokens, pieces: decoded })
   }
@@ -87,24 +87,18 @@ async function documentPieces(reader: ShardReader, manifest: Manifest, count: nu
     const missing = count - sequences.length
     if (missing <= 0) break
     const spans = await (await reader.shard(number)).spans(0, Math.min(rows, missing))
-    for (const { offset, length } of spans) {
-      sequences.push([{ tokenOffset: offset, shard: number, length, document: sequences.length }])
+    for (const [at, { offset, length }] of spans.entries()) {
+      sequences.push([{ tokenOffset: offset, shard: number, length, document: at }])
     }
   }
   return sequences
 }
 
-async function decodePiece(
-  reader: ShardReader,
-  manifest: Manifest,
-  piece: Piece,
-  tokenizer: Tokenizer | undefined,
-): Promise<DecodedPiece> {
+async function decodePiece(reader: ShardReader, piece: Piece, tokenizer: Tokenizer | undefined): Promise<DecodedPiece> {
   const shard = await reader.shard(piece.shard)
   const shown = Math.min(piece.length, SHOWN_TOKENS)
   const ids = Uint32Array.from(await shard.tokens(piece.tokenOffset, piece.tokenOffset + shown))
-  const firstRow = manifest.shards.slice(0, piece.shard).reduce((sum, { rows }) => sum + rows, 0)
-  const [span] = await shard.spans(piece.document - firstRow, piece.document - firstRow + 1)
+  const [span] = await shard.spans(piece.document, piece.document + 1)
   const before = span === undefined ? 0 : piece.tokenOffset - span.offset
   return {
     document: piece.document,

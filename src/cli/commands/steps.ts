@@ -1,6 +1,7 @@
 /** `gristmill steps`: what a pipeline can be made of, read from the same tables that run it. */
 import { GristmillError, nearest } from '../../core/errors.js'
 import type { Registry } from '../../engine/registry.js'
+import { pipelineJsonSchema } from '../../index.js'
 import { registry } from '../../registry.js'
 import type { SinkFormat } from '../../sinks/sink.js'
 import type { SourceFormat } from '../../sources/source.js'
@@ -8,13 +9,12 @@ import type { AnyStep } from '../../steps/step.js'
 import { createConsole, type OutputFlags } from '../console.js'
 import { type JsonSchema, type Option, optionsOf, schemaOf, shortForms, typeInWords } from '../json-schema.js'
 import type { Paint } from '../paint.js'
-import { pipelineSchema, SOURCE_KEYS } from '../pipeline-schema.js'
 import { renderTable } from '../table.js'
 
 export async function steps(name: string | undefined, flags: OutputFlags): Promise<number> {
   const output = createConsole(flags)
   if (name === undefined) {
-    output.object(pipelineSchema(registry))
+    output.object(pipelineJsonSchema())
     output.result(renderList(registry, output.paint))
     return 0
   }
@@ -75,7 +75,7 @@ const said = ({ description }: JsonSchema): string => (description === undefined
 
 function renderSource({ name, extensions, options }: SourceFormat, paint: Paint): string {
   const own = optionsOf(schemaOf(options))
-  const common = optionsOf({ properties: SOURCE_KEYS, required: ['paths'] })
+  const common = optionsOf(commonSource())
   return [
     `${paint.bold(`source ${name}`)}: ${extensions.join(', ')}`,
     ...renderOptions([...common, ...own], paint),
@@ -85,6 +85,16 @@ function renderSource({ name, extensions, options }: SourceFormat, paint: Paint)
     `      format: ${name}`,
     `      paths: ["data/**/*${extensions[0] ?? ''}"]`,
   ].join('\n')
+}
+
+/** The keys of `source` that no format has for itself. */
+function commonSource(): JsonSchema {
+  const { properties } = pipelineJsonSchema() as { readonly properties: { readonly source: JsonSchema } }
+  const own = new Set([...registry.sources.values()].flatMap((format) => Object.keys(format.options.shape)))
+  const common = Object.entries(properties.source.properties ?? {}).filter(
+    ([name]) => name !== 'format' && !own.has(name),
+  )
+  return { properties: Object.fromEntries(common), required: ['paths'] }
 }
 
 function renderSink({ name, summary, options }: SinkFormat, paint: Paint): string {
