@@ -231,7 +231,7 @@ export class RunDirectory {
 /** Refuses a folder that is no run directory but holds something. */
 export async function refuseForeign(store: ByteStore): Promise<void> {
   const entries = await store.list('')
-  const foreign = entries.find(({ key }) => !key.startsWith('work/'))
+  const foreign = entries.find(({ key }) => !key.startsWith('work/') && !key.startsWith('.'))
   if (foreign) {
     throw new GristmillError('GM_RUN_OTHER_CONFIG', `${store.url} is not empty and is no run directory: it holds ${foreign.key}`, {
       hint: 'choose an empty or new folder for --out',

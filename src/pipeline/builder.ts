@@ -9,11 +9,11 @@ import type { z } from 'zod'
 import type { PipelineDefinition, UserFunction } from '../engine/pipeline.js'
 import type { RunResult } from '../engine/run.js'
 import type { Row } from '../kernels/rows.js'
-import type { ChunkConfig } from '../steps/chunk.js'
+type ChunkConfig = object
 import type { ExactDedupConfig } from '../steps/exact-dedup.js'
-import type { NormalizeConfig } from '../steps/normalize.js'
+type NormalizeConfig = object
 import type { PackConfig } from '../steps/pack.js'
-import type { SampleConfig } from '../steps/sample.js'
+type SampleConfig = object
 import type { ShuffleConfig } from '../steps/shuffle.js'
 import type { TokenizeConfig } from '../steps/tokenize.js'
 import type { Explanation } from '../engine/explain.js'
