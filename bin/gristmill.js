@@ -1,10 +1,9 @@
 #!/usr/bin/env node
-/** The `gristmill` command. In a checkout it runs what `script/setup` built. */
-import { existsSync } from 'node:fs'
-
-const main = new URL('../dist/cli/main.js', import.meta.url)
-if (!existsSync(main)) {
-  console.error('gristmill: this checkout is not built; run script/setup first')
-  process.exit(1)
+// Scripts ask for the version often; it needs no parser of arguments.
+if (process.argv.length === 3 && process.argv[2] === '--version') {
+  const { VERSION } = await import('../dist/core/version.js')
+  process.stdout.write(`${VERSION}\n`)
+} else {
+  const { main } = await import('../dist/cli/main.js')
+  await main()
 }
-await (await import(main.href)).main()

@@ -1,6 +1,6 @@
 /** The plan of a run, drawn. */
 import { formatBinaryBytes, formatBytes, formatCount, formatDuration } from '../core/units.js'
-import type { Explanation } from './facade.js'
+import type { Explanation } from '../index.js'
 import type { Paint } from './paint.js'
 import { renderColumns, renderTable } from './table.js'
 

@@ -44,7 +44,7 @@ function report(error: unknown, argv: readonly string[]): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0 // --help and --version
     if (error.code === 'commander.help') return 2 // no command: help was shown
-    return report(usageError(error), argv)
+    return report(usageError(error, argv), argv)
   }
   const failure = failureOf(error)
   const output = createConsole({ json: argv.includes('--json'), color: !argv.includes('--no-color') })
@@ -54,8 +54,10 @@ function report(error: unknown, argv: readonly string[]): number {
 }
 
 /** Commander's "error: unknown option '--wrokers'\n(Did you mean --workers?)" in our shape. */
-function usageError(error: CommanderError): GristmillError {
+function usageError(error: CommanderError, argv: readonly string[]): GristmillError {
   const [first = '', second] = error.message.replace(/^error: /, '').split('\n')
   const guess = /^\(Did you mean (.*)\?\)$/.exec(second ?? '')?.[1]
-  return new GristmillError('GM_USAGE', first, guess === undefined ? {} : { hint: `did you mean ${guess}?` })
+  const command = error.code === 'commander.unknownCommand' ? '' : ` ${argv[0] ?? ''}`
+  const hint = guess === undefined ? `see \`gristmill${command} --help\`` : `did you mean ${guess}?`
+  return new GristmillError('GM_USAGE', first, { hint })
 }

@@ -3,6 +3,7 @@
  * this file must stay light, since `gristmill --version` loads it. docs/cli.md lists the same; a test compares.
  */
 import { Command } from 'commander'
+import { GristmillError } from '../core/errors.js'
 import type { OutputFlags } from './console.js'
 import { VERSION } from '../core/version.js'
 import { collectSet, parseCount, parseWorkers, type PlanFlags } from './flags.js'
@@ -17,6 +18,7 @@ export interface ExplainFlags extends PlanFlags, OutputFlags {
 
 export interface InspectFlags extends OutputFlags {
   readonly decode?: number
+  readonly tokenizer?: string
 }
 
 export interface InitFlags extends OutputFlags {
@@ -41,6 +43,8 @@ const VERIFY =
   'Reads every file of a finished run and compares each MiB with its checksum and each count with the manifest.'
 const STEPS = 'Lists steps, sources and sinks; with a name, its options, defaults and an example.'
 const INIT = 'Looks at your data and writes a commented pipeline file that runs as it is.'
+
+const OUT_HINT = 'as in gristmill run corpus.yaml --out runs/corpus'
 
 const EXAMPLES = `
 Examples:
@@ -68,10 +72,12 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
   const run = command('run', 'run a pipeline, or resume it', RUN)
     .usage('<pipeline> --out <dir> [flags]')
     .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js')
-    .requiredOption('--out <dir>', 'run directory: a folder or s3://bucket/prefix; made when absent')
+    .option('--out <dir>', 'run directory: a folder or s3://bucket/prefix; made when absent')
   withPlan(run).option('--quiet', 'print errors only')
-  withOutput(run, 'print events as JSON lines on standard output').action(async (file: string, flags: RunFlags) => {
-    done(await actions.run(file, flags))
+  withOutput(run, 'print events as JSON lines on standard output').action(async (file: string, flags: ExplainFlags) => {
+    // Checked here, since commander would report it before a misspelt flag.
+    if (flags.out === undefined) throw new GristmillError('GM_USAGE', 'run needs --out <dir>', { hint: OUT_HINT })
+    done(await actions.run(file, { ...flags, out: flags.out }))
   })
 
   const explain = command('explain', 'stages, tasks, memory and time before anything runs', EXPLAIN)
@@ -86,6 +92,7 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
     .usage('<run> [flags]')
     .argument('<run>', 'run directory')
     .option('--decode <n>', 'show the first n sequences (or documents) as text again', parseCount('--decode'))
+    .option('--tokenizer <file>', 'the tokenizer of the run, where it is not found by itself')
   withOutput(inspect, 'print the same as JSON').action(async (folder: string, flags: InspectFlags) => {
     done(await actions.inspect(folder, flags))
   })

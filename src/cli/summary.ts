@@ -1,6 +1,6 @@
 /** What a finished run comes to, in a few lines. */
 import { formatBytes, formatCount, formatDuration, formatPercent, formatRate } from '../core/units.js'
-import type { RunResult } from './facade.js'
+import type { RunResult } from '../index.js'
 import type { Paint } from './paint.js'
 import { renderColumns } from './table.js'
 

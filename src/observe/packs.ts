@@ -13,7 +13,7 @@ export interface Piece {
   readonly tokenOffset: number
   readonly shard: number
   readonly length: number
-  /** Row of the document, counted through all shards in order. */
+  /** Place of the document in its shard. */
   readonly document: number
 }
 
@@ -29,6 +29,9 @@ export async function openPack(store: ByteStore, pack: ManifestPack): Promise<Pa
   const [pieces, documents, boundaries] = await Promise.all([open('pieces'), open('documents'), open('boundaries')])
   if (pieces.descr !== PIECE_DESCR) {
     throw new GristmillError('GM_FORMAT', `${pieces.key} has type ${pieces.descr}, expected ${PIECE_DESCR}`)
+  }
+  if (documents.descr !== '<u4' || boundaries.descr !== '<u8') {
+    throw new GristmillError('GM_FORMAT', `packs/${pack.length} has types ${documents.descr} and ${boundaries.descr}`)
   }
   if (documents.length !== pieces.length) {
     throw new GristmillError(
@@ -57,10 +60,7 @@ export async function openPack(store: ByteStore, pack: ManifestPack): Promise<Pa
       tokenOffset: Number(pieceView.getBigUint64((at - first) * 16, true)),
       shard: pieceView.getUint32((at - first) * 16 + 8, true),
       length: pieceView.getUint32((at - first) * 16 + 12, true),
-      document:
-        documents.itemBytes === 8
-          ? Number(documentView.getBigUint64((at - first) * 8, true))
-          : documentView.getUint32((at - first) * 4, true),
+      document: documentView.getUint32((at - first) * 4, true),
     })
     return bounds.slice(0, -1).map((start, at) => {
       const stop = bounds[at + 1] ?? start
@@ -79,11 +79,10 @@ export async function packProblem(
   const pack = await openPack(store, stated)
   if (pack.sequences !== stated.sequences) return `${pack.sequences} sequences, the manifest states ${stated.sequences}`
   if (pack.pieces !== stated.pieces) return `${pack.pieces} pieces, the manifest states ${stated.pieces}`
-  const documents = shards.reduce((sum, shard) => sum + shard.rows, 0)
   let [tokens, pieces] = [0, 0]
   for (let from = 0; from < pack.sequences; from += WINDOW) {
     for (const [at, sequence] of (await pack.read(from, from + WINDOW)).entries()) {
-      const problem = sequenceProblem(sequence, stated.length, shards, documents)
+      const problem = sequenceProblem(sequence, stated.length, shards)
       if (problem !== undefined) return `sequence ${from + at}: ${problem}`
       pieces += sequence.length
       tokens += sequence.reduce((sum, piece) => sum + piece.length, 0)
@@ -97,7 +96,6 @@ function sequenceProblem(
   sequence: readonly Piece[],
   length: number,
   shards: readonly ManifestShard[],
-  documents: number,
 ): string | undefined {
   if (sequence.length === 0) return 'it has no pieces; boundaries must increase'
   let filled = 0
@@ -107,7 +105,8 @@ function sequenceProblem(
     if (piece.tokenOffset + piece.length > (shard.tokens ?? 0)) {
       return `a piece ends at token ${piece.tokenOffset + piece.length} of shard ${shard.name}, which has ${shard.tokens ?? 0}`
     }
-    if (piece.document >= documents) return `a piece is of document ${piece.document} of ${documents}`
+    if (piece.document >= shard.rows)
+      return `a piece is of document ${piece.document} of ${shard.rows} in shard ${shard.name}`
     filled += piece.length
   }
   return filled > length ? `its pieces hold ${filled} tokens, more than ${length}` : undefined

@@ -90,6 +90,7 @@ test('files with right checksums and wrong counts are found', async () => {
     'shards/00000.docs.parquet',
     'shards/00001.idx',
     'shards/00001.docs.parquet',
+    'packs/8',
   ])
   expect(found[0]?.message).toBe('3 documents, the manifest states 2 rows')
   expect(found[3]?.message).toBe('1 rows, the manifest states 2')

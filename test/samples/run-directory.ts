@@ -161,17 +161,17 @@ function writeParquet(path: string, rows: number): void {
 
 /** Packs documents one after the other; a sequence is closed when the next document does not fit. */
 function writePack(folder: string, shards: Shards): { sequences: number; pieces: number } {
-  const pieces: { offset: number; shard: number; length: number }[] = []
+  const pieces: { offset: number; shard: number; length: number; document: number }[] = []
   const boundaries: bigint[] = []
   let room = 0
   for (const [shard, documents] of shards.entries()) {
     let offset = 0
-    for (const { length } of documents) {
+    for (const [document, { length }] of documents.entries()) {
       if (room < length) {
         boundaries.push(BigInt(pieces.length))
         room = SEQUENCE_LENGTH
       }
-      pieces.push({ offset, shard, length })
+      pieces.push({ offset, shard, length, document })
       room -= length
       offset += length
     }
@@ -185,8 +185,8 @@ function writePack(folder: string, shards: Shards): { sequences: number; pieces:
   const write = (name: string, descr: string, length: number, bytes: Uint8Array): void =>
     writeFileSync(join(folder, `packs/${SEQUENCE_LENGTH}/${name}.npy`), npy(descr, length, bytes))
   write('pieces', "[('token_offset', '<u8'), ('shard', '<u4'), ('length', '<u4')]", pieces.length, data)
-  const documents = BigUint64Array.from(pieces, (_, at) => BigInt(at))
-  write('documents', "'<u8'", documents.length, new Uint8Array(documents.buffer))
+  const documents = Uint32Array.from(pieces, (piece) => piece.document)
+  write('documents', "'<u4'", documents.length, new Uint8Array(documents.buffer))
   write('boundaries', "'<u8'", boundaries.length, new Uint8Array(BigUint64Array.from(boundaries).buffer))
   return { sequences: boundaries.length, pieces: pieces.length }
 }

@@ -1,17 +1,15 @@
 /** `gristmill explain`: the plan as a table. */
-import { dirname, resolve } from 'node:path'
+import { explainPipeline, loadPipeline } from '../../index.js'
 import { createConsole } from '../console.js'
 import { renderExplanation } from '../explanation.js'
-import { facade } from '../facade.js'
 import type { ExplainFlags } from '../program.js'
 import { resources } from './run.js'
 
 export async function explain(file: string, flags: ExplainFlags): Promise<number> {
   const output = createConsole(flags)
   const budget = resources(flags)
-  const { loadPipeline, explainPipeline } = await facade()
   const pipeline = await loadPipeline(file, flags.set ?? {})
-  const plan = await explainPipeline(pipeline, { ...budget, baseFolder: dirname(resolve(file)) })
+  const plan = await explainPipeline(pipeline, budget)
   output.object(plan)
   output.result(renderExplanation(plan, output.paint))
   return 0

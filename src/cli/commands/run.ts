@@ -1,8 +1,7 @@
 /** `gristmill run`: loads the pipeline, runs it, shows progress and the sum of it. */
-import { dirname, resolve } from 'node:path'
 import { GristmillError } from '../../core/errors.js'
+import { type ExplainOptions, loadPipeline, runPipeline } from '../../index.js'
 import { createConsole } from '../console.js'
-import { facade, type ResourceOptions } from '../facade.js'
 import { memoryBytes, type PlanFlags } from '../flags.js'
 import { commandLine, onInterrupt } from '../interrupt.js'
 import type { RunFlags } from '../program.js'
@@ -12,7 +11,6 @@ import { renderSummary } from '../summary.js'
 export async function run(file: string, flags: RunFlags): Promise<number> {
   const output = createConsole(flags)
   const budget = resources(flags)
-  const { loadPipeline, runPipeline } = await facade()
   const progress = createProgress(output)
   using interrupt = onInterrupt(() => {
     progress.say('stopping… what is committed stays; press Ctrl-C again to stop at once')
@@ -22,7 +20,6 @@ export async function run(file: string, flags: RunFlags): Promise<number> {
     const result = await runPipeline(pipeline, {
       ...budget,
       out: flags.out,
-      baseFolder: dirname(resolve(file)),
       signal: interrupt.signal,
       onEvent: progress.onEvent,
     })
@@ -43,7 +40,7 @@ function interrupted(error: unknown): GristmillError {
 }
 
 /** The resource flags as the façade takes them. */
-export function resources(flags: PlanFlags & { readonly out?: string }): ResourceOptions {
+export function resources(flags: PlanFlags & { readonly out?: string }): ExplainOptions {
   const bytes = memoryBytes(flags)
   return {
     ...(flags.out === undefined ? {} : { out: flags.out }),

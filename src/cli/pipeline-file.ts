@@ -1,0 +1,93 @@
+/** The text of the pipeline file that `init` writes: runs as it is, and says what else there is. */
+import { formatBytes, formatCount } from '../core/units.js'
+import type { FoundData } from './look-at-data.js'
+
+export function renderPipelineFile(found: FoundData): string {
+  return [
+    `# Written by gristmill init: ${formatCount(found.files)} ${found.format} ${found.files === 1 ? 'file' : 'files'}, ${formatBytes(found.bytes)}.`,
+    '# `gristmill steps` lists every step, source and sink; `gristmill steps NAME` their options.',
+    '',
+    `name: ${yaml(found.name)}`,
+    '',
+    ...source(found),
+    '',
+    ...steps(found),
+    '',
+    ...sink(found),
+    '',
+  ].join('\n')
+}
+
+function source({ format, paths, text, textBytes, id, columns }: FoundData): string[] {
+  const named = columns.filter(({ name }) => name !== 'text')
+  // A column called text that is not the document would collide with it, so the rest is listed.
+  const mustList = named.length < columns.length
+  const list = `columns: [${named.map(({ name }) => yaml(name)).join(', ')}]`
+  const measured = textBytes === undefined ? '' : `, ${formatBytes(textBytes)} a document in the sample`
+  const types = named.map(({ name, type }) => `${name} ${type}`).join(', ')
+  return [
+    'source:',
+    `  format: ${format}`,
+    '  # Files, folders and globs, relative to this file.',
+    ...(paths.length === 1
+      ? [`  paths: [${yaml(paths[0] ?? '')}]`]
+      : ['  paths:', ...paths.map((path) => `    - ${yaml(path)}`)]),
+    `  # The column that holds the document${measured}.`,
+    `  text: ${yaml(text)}`,
+    ...(id === undefined
+      ? ['  # No column `id` was found: a row is identified by its file and position.', '  # id: id']
+      : [`  id: ${id}`]),
+    ...(named.length > 0 ? [`  # Other columns: ${types}. All are kept unless they are listed:`] : []),
+    ...(mustList ? [`  ${list}`] : named.length > 0 ? [`  # ${list}`] : []),
+    '  # Rows to read at all:',
+    '  # where: "length(text) > 0"',
+    '  # More bad records than this share end the run with exit code 3:',
+    '  # maxBadShare: 0.01',
+  ]
+}
+
+function steps({ tokenizer }: FoundData): string[] {
+  const end = tokenizer?.end === undefined ? '' : `, append: ${yaml(tokenizer.end)}`
+  const vocabulary = tokenizer === undefined ? '' : `, ${formatCount(tokenizer.vocabularySize)} tokens`
+  const tokens =
+    tokenizer === undefined
+      ? [
+          '  # For token shards, put a tokenizer.json beside this file, take the # off these lines',
+          '  # and set the sink below to megatron:',
+          '  # - tokenize: { tokenizer: ./tokenizer.json, append: "<|endoftext|>" }',
+          '  # - pack: { length: 2048, strategy: best-fit }',
+        ]
+      : [
+          `  # Text to token ids${vocabulary}.`,
+          `  - tokenize: { tokenizer: ${yaml(tokenizer.path)}${end} }`,
+          '  # Documents to sequences of a fixed length, without cutting anything off.',
+          '  - pack: { length: 2048, strategy: best-fit }',
+        ]
+  return [
+    'steps:',
+    '  # One form for equal characters, HTML entities resolved, control characters out.',
+    '  - normalize: { unicode: NFC, whitespace: true, controls: strip, html: unescape }',
+    '  # Code points; what is removed is recorded in removed/.',
+    '  - filter: "length(text) >= 64"',
+    '  # The first of equal documents stays.',
+    '  - exact-dedup: { on: text, keep: first }',
+    '  # A global shuffle; the same seed gives the same order.',
+    '  - shuffle: { seed: 42 }',
+    ...tokens,
+  ]
+}
+
+function sink({ tokenizer }: FoundData): string[] {
+  return [
+    'sink:',
+    tokenizer === undefined
+      ? '  format: parquet # megatron | parquet | jsonl | arrow'
+      : '  format: megatron # megatron | parquet | jsonl | arrow',
+  ]
+}
+
+/** A YAML string: bare where that is safe, else in double quotes, whose escapes are JSON's. */
+function yaml(text: string): string {
+  const bare = /^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text)
+  return bare ? text : JSON.stringify(text)
+}
