@@ -7,8 +7,7 @@ import { parquet } from './parquet.js'
 import type { SourceFormat } from './source.js'
 import { text } from './text.js'
 
-export const sourceFormats: readonly SourceFormat[] = [jsonl, csv, tsv, text]
-export const sourceFormats: readonly SourceFormat[] = [jsonl, parquet, arrow]
+export const sourceFormats: readonly SourceFormat[] = [jsonl, parquet, csv, tsv, text, arrow]
 
 /** The format of that name, as in `source.format`. */
 export function sourceFormat(name: string): SourceFormat | undefined {
