@@ -4,8 +4,6 @@
 //! lives here, and `src/kernels` is the only importer.
 
 mod batch;
-mod expression;
-mod global;
 mod columnar;
 mod expression;
 mod global;
