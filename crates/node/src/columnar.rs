@@ -214,7 +214,7 @@ impl NativeParquetFile {
     #[napi]
     pub fn next(&mut self) -> napi::Result<Option<NativeRead>> {
         guard("parquet.next", || {
-            let read = self.reader()?.next()?;
+            let read = self.reader()?.read_next()?;
             Ok(hand_out(read, &mut self.batch))
         })
     }
@@ -310,7 +310,7 @@ impl NativeArrowFile {
     #[napi]
     pub fn next(&mut self) -> napi::Result<Option<NativeRead>> {
         guard("arrow.next", || {
-            let read = self.reader()?.next()?;
+            let read = self.reader()?.read_next()?;
             Ok(hand_out(read, &mut self.batch))
         })
     }
@@ -373,7 +373,7 @@ impl NativeArrowStream {
     #[napi]
     pub fn next(&mut self) -> napi::Result<Option<NativeRead>> {
         guard("arrow.next", || {
-            let read = self.reader.next()?;
+            let read = self.reader.read_next()?;
             Ok(hand_out(read, &mut self.batch))
         })
     }

@@ -223,8 +223,8 @@ impl ArrowFileReader {
     ///
     /// # Errors
     /// `ColumnMissing` or `ColumnType` when the file is not what the selection says.
-    pub fn next(&mut self) -> Result<Option<(Converted, u64)>> {
-        self.slices.next()
+    pub fn read_next(&mut self) -> Result<Option<(Converted, u64)>> {
+        self.slices.read_next()
     }
 }
 
@@ -283,7 +283,7 @@ impl ArrowStreamReader {
         self.decoder.schema().map(|schema| file_columns(&schema))
     }
 
-    /// Says what to read; before the first [`ArrowStreamReader::next`].
+    /// Says what to read; before the first [`ArrowStreamReader::read_next`].
     pub fn select(&mut self, selection: Selection) {
         self.slices = Some(Slices::new(selection));
     }
@@ -292,10 +292,10 @@ impl ArrowStreamReader {
     ///
     /// # Errors
     /// `ColumnMissing` or `ColumnType` when the stream is not what the selection says.
-    pub fn next(&mut self) -> Result<Option<(Converted, u64)>> {
+    pub fn read_next(&mut self) -> Result<Option<(Converted, u64)>> {
         let Some(slices) = &mut self.slices else { return Ok(None) };
         loop {
-            if let Some(converted) = slices.next()? {
+            if let Some(converted) = slices.read_next()? {
                 return Ok(Some(converted));
             }
             let Some(record) = self.waiting.pop_front() else { return Ok(None) };
@@ -368,7 +368,7 @@ impl Slices {
         self.rejected = Some(Converted { batch: None, rejects: vec![reject], pruned: 0, rows });
     }
 
-    fn next(&mut self) -> Result<Option<(Converted, u64)>> {
+    fn read_next(&mut self) -> Result<Option<(Converted, u64)>> {
         if let Some(rejected) = self.rejected.take() {
             return Ok(Some((rejected, 0)));
         }

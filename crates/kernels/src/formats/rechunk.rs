@@ -139,7 +139,9 @@ pub fn row_bytes(columns: &[ArrayRef], rows: usize) -> Vec<u64> {
 
 fn add_bytes(array: &dyn Array, sizes: &mut [u64]) {
     if let Some(width) = fixed_width(array.data_type()) {
-        sizes.iter_mut().for_each(|size| *size += width);
+        for size in sizes {
+            *size += width;
+        }
         return;
     }
     match array.data_type() {
@@ -172,7 +174,7 @@ fn add_bytes(array: &dyn Array, sizes: &mut [u64]) {
             let inner = row_bytes(fields.columns(), array.len());
             add_valid(inner.into_iter(), array.nulls(), sizes);
         }
-        _ => sizes.iter_mut().for_each(|size| *size += OTHER_BYTES),
+        _ => add_valid(std::iter::repeat_n(0, sizes.len()), None, sizes),
     }
 }
 

@@ -49,7 +49,7 @@ impl Outcome {
 }
 
 fn expected(rows: i32) -> Vec<(u64, String)> {
-    (0..rows).map(|i| (i as u64, format!("text {i}"))).collect()
+    (0..rows).map(|i| (u64::from(i.unsigned_abs()), format!("text {i}"))).collect()
 }
 
 fn stream_bytes(batches: &[i32]) -> Vec<u8> {
@@ -77,7 +77,7 @@ fn read_stream(bytes: &[u8], chunks: &[usize]) -> Outcome {
             selected = true;
         }
         // Damage may change the schema under way; then rows are an error of the caller.
-        while let Ok(Some((converted, _))) = reader.next() {
+        while let Ok(Some((converted, _))) = reader.read_next() {
             outcome.add(converted);
         }
     }
@@ -114,7 +114,7 @@ fn read_file(bytes: &[u8]) -> Result<Outcome> {
     let mut row = 0;
     for (number, place) in footer.batches().into_iter().enumerate() {
         reader.start(number, row, at(place))?;
-        while let Some((converted, _)) = reader.next()? {
+        while let Some((converted, _)) = reader.read_next()? {
             row += converted.rows;
             outcome.add(converted);
         }
@@ -144,7 +144,7 @@ fn read_parquet(bytes: &[u8]) -> Result<Outcome> {
         });
         let ranges: Fetched = ranges.collect();
         reader.start(group, row, ranges);
-        while let Some((converted, _)) = reader.next()? {
+        while let Some((converted, _)) = reader.read_next()? {
             outcome.add(converted);
         }
         row = row.saturating_add(footer.rows(group));
@@ -158,7 +158,7 @@ fn a_large_record_batch_comes_in_slices_with_memory_of_their_own() {
     reader.push(&stream_bytes(&[20_000]));
     reader.select(selection());
     let mut rows = Vec::new();
-    while let Some((converted, _)) = reader.next().unwrap() {
+    while let Some((converted, _)) = reader.read_next().unwrap() {
         let batch = converted.batch.unwrap();
         assert!(batch.bytes() < 1 << 20, "{} bytes", batch.bytes());
         rows.push(batch.rows());
