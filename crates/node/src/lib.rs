@@ -4,10 +4,10 @@
 //! lives here, and `src/kernels` is the only importer.
 
 mod batch;
-mod expression;
-mod global;
 mod columnar;
 mod expression;
+mod expression;
+mod global;
 mod global;
 mod guard;
 mod hash;
@@ -19,8 +19,8 @@ mod removed;
 mod row_shards;
 mod rows;
 mod shard_file;
-mod tokenizer;
 mod text;
+mod tokenizer;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different
 /// threads, where the system allocator keeps what was freed (measured as resident memory that never

@@ -20,6 +20,6 @@ pub mod records;
 pub mod row_layout;
 pub mod row_shards;
 pub mod shard_file;
-pub mod untrusted;
 pub mod text_read;
+pub mod untrusted;
 pub mod zstd_frames;
