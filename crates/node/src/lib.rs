@@ -6,6 +6,8 @@
 mod batch;
 mod columnar;
 mod expression;
+mod expression;
+mod global;
 mod global;
 mod guard;
 mod hash;
