@@ -146,7 +146,7 @@ def run_side(session: Session, side: Side) -> tuple[Measurement, Reading]:
         shutil.rmtree(side.out, ignore_errors=True)
     measured = measure(side.command, session.root, side.env)
     if measured.exit_code != 0:
-        last = "\n".join((measured.stderr or measured.stdout).splitlines()[-12:])
+        last = "\n".join((measured.stderr or measured.stdout).splitlines()[-3:])
         raise RuntimeError(f"{' '.join(side.command)} ended with {measured.exit_code}:\n{last}")
     reading = side.read(measured)
     if side.out is not None:

@@ -25,7 +25,7 @@ from bench.sides import (
 
 PEERS = (
     ("tokenizers 0.23", PYTHON, "tokenizers"),
-    ("tokenizers 1.0rc3", CANDIDATE_PYTHON, "tokenizers"),
+    ("tokenizers 1.0rc3", CANDIDATE_PYTHON, "candidate"),
     ("tiktoken", PYTHON, "tiktoken"),
 )
 
