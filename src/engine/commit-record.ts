@@ -6,7 +6,7 @@ import path from 'node:path'
 import type { Commit, RunDirectory } from './run-directory.js'
 import type { DecideResult, MapResult, PackResult, TaskResult } from './task.js'
 
-function writtenBy(result: TaskResult): { readonly path: string; readonly bytes: number }[] {
+function writtenBy(result: TaskResult): { readonly path: string; readonly bytes: number; readonly checksum: string }[] {
   if (result.kind === 'decide') return []
   if (result.kind === 'pack') return Object.values(result.window.files)
   const { shards, removed, quarantine } = result
@@ -19,16 +19,28 @@ interface LocalFile {
   /** Its name in `work/`. */
   readonly name: string
   readonly bytes: number
+  readonly checksum: string
 }
 
 /** The files of a result that are published into `work/` when it is committed. */
 export function filesOf(result: TaskResult): LocalFile[] {
-  return writtenBy(result).map(({ path: at, bytes }) => ({ path: at, name: path.basename(at), bytes }))
+  return writtenBy(result).map(({ path: at, bytes, checksum }) => ({
+    path: at,
+    name: path.basename(at),
+    bytes,
+    checksum,
+  }))
 }
 
 /** The record of a finished task. */
-export function commitOf(task: string, stage: string, attempt: number, seconds: number, result: TaskResult): Commit {
-  const files = filesOf(result).map(({ name, bytes }) => ({ name, bytes }))
+export function commitOf(
+  task: string,
+  stage: string,
+  attempt: number,
+  seconds: number,
+  result: TaskResult,
+): Omit<Commit, 'boot'> {
+  const files = filesOf(result).map(({ name, bytes, checksum }) => ({ name, bytes, checksum }))
   return { schemaVersion: 1, task, stage, attempt, seconds, files, result: withPaths(result, path.basename) }
 }
 

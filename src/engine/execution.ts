@@ -213,7 +213,7 @@ export class Execution {
     const { directory } = this.#context
     const commit = directory.commitOf(name)
     if (!commit || !(await directory.hasFiles(commit))) return false
-    return stage.boundary === undefined || (await directory.hasKeys(mapResultOf(commit)))
+    return stage.boundary === undefined || (await directory.hasKeys(commit))
   }
 
   async #uncommitted(stage: Stage, planned: readonly PlannedTask[]): Promise<PlannedTask[]> {
@@ -228,7 +228,7 @@ export class Execution {
     const before = plan.stages[stage.index - 1]!
     const missing = new Set<string>()
     for (const { name, result } of this.outcomes[before.index]!) {
-      if (wanted.has(name) && !(await directory.hasSpill(result))) missing.add(name)
+      if (wanted.has(name) && !(await directory.hasSpill(name, result))) missing.add(name)
     }
     if (missing.size === 0) return
     const grandparent = plan.stages[before.index - 1]

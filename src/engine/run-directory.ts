@@ -3,17 +3,22 @@
  *
  * - `work/` holds what is unfinished or unpublished: task outputs by task name, keys, the list of
  *   published names. A reader never looks there.
- * - `commits/NAME.json` says that a task is done. It is written after the task's files are durable.
+ * - `commits/NAME.json` says that a task is done. It is written after the task's files are in place.
  * - Publishing gives finished files their final names, once the number of tasks, and so every shard's
  *   number, is known. `work/published.json` is written first, so that a run that goes on (after a kill, or
  *   with more inputs) can take the names back, whatever was moved already.
  * - `manifest.json` is written last. A directory without it is unfinished.
+ *
+ * Nothing waits for the disk. What was written before the machine was last started may have been lost, so
+ * files of such commits are hashed before they are trusted, and scratch files of such commits are not.
  */
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { bootId } from '../core/boot.js'
 import { GristmillError, ioError } from '../core/errors.js'
 import type { ByteStore } from '../io/store.js'
+import { BLOCK_BYTES, hashBlocks } from '../kernels/block-hash.js'
 import { digestOf } from './identity.js'
 import type { Manifest, ManifestAttempt } from './manifest.js'
 import type { DecideResult, MapResult } from './task.js'
@@ -25,7 +30,9 @@ export interface Commit {
   readonly attempt: number
   readonly seconds: number
   /** Files the task published into `work/`, by suffix of the task's name. */
-  readonly files: readonly { readonly name: string; readonly bytes: number }[]
+  readonly files: readonly { readonly name: string; readonly bytes: number; readonly checksum: string }[]
+  /** Start of the machine that wrote it; see `core/boot.ts`. */
+  readonly boot: string
   /** The task's result; paths are names within the run directory's `work/`. */
   readonly result: unknown
 }
@@ -39,6 +46,7 @@ export interface Publication {
 const ATTEMPTS = 'work/attempts/'
 const PUBLISHED = 'work/published.json'
 const CONFIGURATION = 'work/configuration.json'
+const FINISHED = 'work/finished.json'
 
 export class RunDirectory {
   readonly store: ByteStore
@@ -46,6 +54,7 @@ export class RunDirectory {
   readonly scratch: string
   /** Local folder for key files, which later attempts read again. */
   readonly keys: string
+  readonly #boot = bootId()
   #commits = new Map<string, Commit>()
 
   private constructor(store: ByteStore, scratch: string, keys: string) {
@@ -133,28 +142,53 @@ export class RunDirectory {
     return this.#commits.values()
   }
 
-  /** Makes a task's files durable under `work/`, then its commit record. */
-  async commit(commit: Commit, localFiles: readonly { readonly path: string; readonly name: string }[]): Promise<void> {
+  /** Moves a task's files to `work/`, then writes its commit record. */
+  async commit(
+    record: Omit<Commit, 'boot'>,
+    localFiles: readonly { readonly path: string; readonly name: string }[],
+  ): Promise<void> {
+    const commit: Commit = { ...record, boot: this.#boot }
     await Promise.all(localFiles.map(async (file) => this.store.publish(file.path, `work/${file.name}`)))
     await this.store.write(`commits/${commit.task}.json`, `${JSON.stringify(commit)}\n`)
     this.#commits.set(commit.task, commit)
   }
 
-  /** Whether a committed task's published files are still there, under `work/`. */
+  /** Whether a committed task's published files are still there, under `work/`, and can be trusted. */
   async hasFiles(commit: Commit): Promise<boolean> {
     const found = await Promise.all(commit.files.map(async (file) => this.store.stat(`work/${file.name}`)))
-    return found.every((entry, index) => entry?.bytes === commit.files[index]!.bytes)
+    if (!found.every((entry, index) => entry?.bytes === commit.files[index]!.bytes)) return false
+    return (
+      this.#isOfThisBoot(commit) || this.matches(commit.files.map((file) => ({ ...file, name: `work/${file.name}` })))
+    )
+  }
+
+  /** Whether files have their checksums. */
+  async matches(files: readonly { readonly name: string; readonly checksum: string }[]): Promise<boolean> {
+    for (const { name, checksum } of files) {
+      if (!(await this.store.stat(name))) return false
+      const hashed = await hashBlocks(name, this.store.stream(name, { chunkBytes: () => 4 * BLOCK_BYTES }))
+      if (hashed.checksum !== checksum) return false
+    }
+    return true
+  }
+
+  #isOfThisBoot(commit: Commit): boolean {
+    return commit.boot === this.#boot || this.store.localFolder === undefined
   }
 
   /** Whether a task's spill is still there. */
-  async hasSpill(result: MapResult): Promise<boolean> {
+  async hasSpill(task: string, result: MapResult): Promise<boolean> {
     return (
+      this.commitOf(task)?.boot === this.#boot &&
       result.spill !== undefined &&
       (await this.#hasLocal(path.join(this.folder('spill'), result.spill.path), result.spill.bytes))
     )
   }
 
-  async hasKeys(result: MapResult): Promise<boolean> {
+  /** Whether a committed task's keys are still there. */
+  async hasKeys(commit: Commit): Promise<boolean> {
+    const result = commit.result as MapResult
+    if (commit.boot !== this.#boot) return result.keys === undefined
     return (
       result.keys === undefined || (await this.#hasLocal(path.join(this.keys, result.keys.path), result.keys.bytes))
     )
@@ -162,6 +196,7 @@ export class RunDirectory {
 
   /** Whether a decided partition's file is still there. */
   async hasDecisions(commit: Commit): Promise<boolean> {
+    if (commit.boot !== this.#boot) return false
     const { file } = commit.result as DecideResult
     return this.#hasLocal(path.join(this.keys, file.path), file.bytes)
   }
@@ -216,6 +251,22 @@ export class RunDirectory {
       if (attempt) attempts.push(attempt)
     }
     return attempts
+  }
+
+  /** Marks the run as finished in this start of the machine. */
+  async writeFinished(): Promise<void> {
+    await this.store.write(FINISHED, JSON.stringify({ schemaVersion: 1, boot: this.#boot }))
+  }
+
+  /** Whether a finished run's files can be trusted: written since the machine started, or of the right hash. */
+  async isFinished(manifest: Manifest): Promise<boolean> {
+    const finished = (await this.#readJson(FINISHED)) as { boot: string } | undefined
+    if (!finished) return false
+    if (finished.boot === this.#boot || this.store.localFolder === undefined) return true
+    const files = [...manifest.shards, ...manifest.packs].flatMap((group) => group.files)
+    if (!(await this.matches([...files, ...manifest.removed, ...manifest.quarantine]))) return false
+    await this.writeFinished()
+    return true
   }
 
   /** Deletes what a finished run needs no more. Keys stay: with them, more inputs cost only their own work. */

@@ -104,6 +104,7 @@ class Run {
 
     await directory.unpublish()
     await directory.clearUnfinished()
+    await store.deleteUnfinished()
     const attempt: ManifestAttempt = {
       attempt: attempts.length + 1,
       startedAt: this.#startedAt.toISOString(),
@@ -183,6 +184,7 @@ class Run {
       await directory.store.write('report.html', await options.renderReport(metrics))
       await directory.store.write('manifest.json', `${JSON.stringify(manifest, null, 1)}\n`)
       await directory.writeAttempt(attempts.at(-1)!)
+      await directory.writeFinished()
       await directory.clearScratch()
       const result: RunResult = { exitCode: manifest.exitCode, metrics, manifest, out: options.out }
       emit({ event: 'done', out: options.out, exitCode: manifest.exitCode, metrics })
@@ -228,6 +230,7 @@ class Run {
   async #alreadyDone(directory: RunDirectory, attempts: readonly ManifestAttempt[]): Promise<RunResult | undefined> {
     const { prepared, options, emit } = this.#context
     const manifest = await directory.readManifest()
+    if (manifest && !(await directory.isFinished(manifest))) return undefined
     if (!manifest || prepared.inputs.some((input) => input.url === '-')) return undefined
     const inputs = prepared.inputs.map(({ path, size, fingerprint }) => ({ path, bytes: size, fingerprint }))
     if (identityOf(manifest.inputs) !== identityOf(inputs) || manifest.kernelVersion !== prepared.kernelVersion)

@@ -1,7 +1,7 @@
 /**
  * Byte store over a local folder.
  *
- * Publishing is rename, with the fsyncs that make it survive a crash (`durable.ts`). Unfinished files lie
+ * Publishing is rename (`atomic.ts`). Unfinished files lie
  * in the store's root, hidden, never beside the objects, and no listing shows them.
  */
 import type { BigIntStats } from 'node:fs'
@@ -9,15 +9,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { compareBytewise } from '../core/bytewise.js'
 import { GristmillError, ioError } from '../core/errors.js'
-import {
-  createDurably,
-  isUnfinished,
-  moveDurably,
-  retryWithFolders,
-  syncFile,
-  syncFolder,
-  writeDurably,
-} from './durable.js'
+import { createAtomically, isUnfinished, moveAtomically, retryWithFolders, writeAtomically } from './atomic.js'
 import { readAhead } from './read-ahead.js'
 import { fingerprint, statFile, statFiles } from './stat.js'
 import type { ByteStore, Entry, StreamOptions } from './store.js'
@@ -73,14 +65,14 @@ export class LocalStore implements ByteStore {
 
   async write(key: string, bytes: string | Uint8Array): Promise<void> {
     const file = this.#file(key)
-    await writeDurably(file, bytes, this.url).catch((error: unknown) => {
+    await writeAtomically(file, bytes, this.url).catch((error: unknown) => {
       throw ioError(`write ${file}`, error)
     })
   }
 
   async writeIfAbsent(key: string, bytes: string | Uint8Array): Promise<boolean> {
     const file = this.#file(key)
-    return createDurably(file, bytes, this.url).catch((error: unknown) => {
+    return createAtomically(file, bytes, this.url).catch((error: unknown) => {
       throw ioError(`write ${file}`, error)
     })
   }
@@ -88,8 +80,7 @@ export class LocalStore implements ByteStore {
   async publish(localFile: string, key: string): Promise<void> {
     const file = this.#file(key)
     try {
-      await syncFile(localFile)
-      await retryWithFolders([dirname(file)], () => moveDurably(localFile, file))
+      await retryWithFolders([dirname(file)], () => moveAtomically(localFile, file))
     } catch (error) {
       throw ioError(`publish ${localFile} as ${file}`, error)
     }
@@ -98,8 +89,7 @@ export class LocalStore implements ByteStore {
   async move(from: string, to: string): Promise<void> {
     const [source, target] = [this.#file(from), this.#file(to)]
     try {
-      await retryWithFolders([dirname(target)], () => moveDurably(source, target))
-      await syncFolder(dirname(source))
+      await retryWithFolders([dirname(target)], () => moveAtomically(source, target))
     } catch (error) {
       throw ioError(`move ${source} to ${target}`, error)
     }

@@ -7,12 +7,11 @@
  * machines.
  */
 import { createHash } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GristmillError, ioError } from '../core/errors.js'
 import { FileLock } from '../kernels/lock.js'
-import { ensureFolder } from './durable.js'
 import type { ByteStore } from './store.js'
 
 /** The lock file of a local run directory. It stays there; only the lock on it counts. */
@@ -20,7 +19,7 @@ export const LOCK_FILE = '.lock'
 
 /** Locks a run directory, creating it when there is none; GM_RUN_LOCKED when another run holds it. */
 export async function lockFolder(folder: string): Promise<FileLock> {
-  await ensureFolder(folder).catch((error: unknown) => {
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw ioError(`create ${folder}`, error)
   })
   return lockFile(join(folder, LOCK_FILE), folder)

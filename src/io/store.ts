@@ -36,11 +36,11 @@ export interface ByteStore {
   read(key: string, from: number, to: number): Promise<Buffer>
   /** The object in chunks, the next one being read while the caller works on this one. */
   stream(key: string, options: StreamOptions): AsyncGenerator<Buffer>
-  /** Writes a small object so that a reader sees the old content or the new, and it survives a crash. */
+  /** Writes a small object so that a reader sees the old content or the new, whatever is killed. */
   write(key: string, bytes: string | Uint8Array): Promise<void>
   /** Writes a small object unless it exists; false when it did. */
   writeIfAbsent(key: string, bytes: string | Uint8Array): Promise<boolean>
-  /** Moves a finished local file into the store under `key`, durably; replaces what was there. */
+  /** Moves a finished local file into the store under `key`; replaces what was there. */
   publish(localFile: string, key: string): Promise<void>
   /** Gives an object another key; replaces what was there. */
   move(from: string, to: string): Promise<void>

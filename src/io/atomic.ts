@@ -1,9 +1,11 @@
 /**
- * Local files that survive a crash: whole under their final name or not there, on the disk when the call
- * returns.
+ * Local files that appear whole under their final name or not at all, whatever is killed when.
  *
- * The recipe is the usual one: write elsewhere, fsync the file, rename, fsync the folder. What a killed
- * writer leaves behind carries `UNFINISHED` in its name; `isUnfinished` tells it apart.
+ * Write elsewhere, rename. Nothing is fsynced: the kernel keeps what a killed process wrote, and waiting
+ * for the disk would bound a run by it (a tokenised corpus is larger than its text). After a power cut,
+ * which can lose what was not yet on the disk, the engine checks hashes before it trusts a file (see
+ * `engine/run-directory.ts`). What a killed writer leaves behind carries `UNFINISHED` in its name;
+ * `isUnfinished` tells it apart.
  */
 import { randomBytes } from 'node:crypto'
 import { copyFile, link, mkdir, open, rename, rm, stat } from 'node:fs/promises'
@@ -20,33 +22,12 @@ function unfinishedName(folder: string): string {
   return join(folder, UNFINISHED + randomBytes(8).toString('hex'))
 }
 
-/** Creates a folder and what is missing above it, so that they survive a crash. */
-export async function ensureFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true })
-  if (first === undefined) return
-  // A new folder is an entry of the one above it: sync from the deepest new folder's parent upwards.
-  for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at))
-}
-
-/** Makes renames and deletions in a folder survive a crash. */
-export async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, 'r')
-  await handle.sync()
-}
-
-/** Makes a file's bytes survive a crash. */
-export async function syncFile(file: string): Promise<void> {
-  await using handle = await open(file, 'r')
-  await handle.sync()
-}
-
-/** Writes and syncs a new file in `folder` under an unfinished name; the caller renames, links or deletes it. */
+/** Writes a new file in `folder` under an unfinished name; the caller renames, links or deletes it. */
 async function writeUnfinished(folder: string, bytes: string | Uint8Array): Promise<string> {
   const file = unfinishedName(folder)
   try {
     await using handle = await open(file, 'wx')
     await handle.writeFile(bytes)
-    await handle.sync()
   } catch (error) {
     await rm(file, { force: true })
     throw error
@@ -55,11 +36,11 @@ async function writeUnfinished(folder: string, bytes: string | Uint8Array): Prom
 }
 
 /** Gives `file` the content `bytes`; `scratch` is a folder for the unfinished file. */
-export async function writeDurably(file: string, bytes: string | Uint8Array, scratch: string): Promise<void> {
+export async function writeAtomically(file: string, bytes: string | Uint8Array, scratch: string): Promise<void> {
   await retryWithFolders([scratch, dirname(file)], async () => {
     const unfinished = await writeUnfinished(scratch, bytes)
     try {
-      await moveDurably(unfinished, file)
+      await moveAtomically(unfinished, file)
     } catch (error) {
       await rm(unfinished, { force: true })
       throw error
@@ -67,13 +48,12 @@ export async function writeDurably(file: string, bytes: string | Uint8Array, scr
   })
 }
 
-/** As `writeDurably`, but only when there is no such file; false when there was. */
-export async function createDurably(file: string, bytes: string | Uint8Array, scratch: string): Promise<boolean> {
+/** As `writeAtomically`, but only when there is no such file; false when there was. */
+export async function createAtomically(file: string, bytes: string | Uint8Array, scratch: string): Promise<boolean> {
   return retryWithFolders([scratch, dirname(file)], async () => {
     const unfinished = await writeUnfinished(scratch, bytes)
     try {
       const created = await linkUnlessExists(unfinished, file)
-      await syncFolder(dirname(file))
       return created
     } finally {
       await rm(unfinished, { force: true })
@@ -94,7 +74,7 @@ async function linkUnlessExists(from: string, to: string): Promise<boolean> {
   // File systems without hard links (exFAT, some network mounts), or `to` on another device: two writers
   // could now both see nothing and the later one wins whole. The run's lock keeps other writers away.
   if (await exists(to)) return false
-  await moveDurably(from, to)
+  await moveAtomically(from, to)
   return true
 }
 
@@ -110,22 +90,20 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** Renames a synced file, replacing what was there; copies when `to` lies on another device. */
-export async function moveDurably(from: string, to: string): Promise<void> {
+/** Renames a file, replacing what was there; copies when `to` lies on another device. */
+export async function moveAtomically(from: string, to: string): Promise<void> {
   try {
     await rename(from, to)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
     await copyAcrossDevices(from, to)
   }
-  await syncFolder(dirname(to))
 }
 
 async function copyAcrossDevices(from: string, to: string): Promise<void> {
   const unfinished = unfinishedName(dirname(to))
   try {
     await copyFile(from, unfinished)
-    await syncFile(unfinished)
     await rename(unfinished, to)
   } catch (error) {
     await rm(unfinished, { force: true })
@@ -140,7 +118,7 @@ export async function retryWithFolders<T>(folders: readonly string[], work: () =
     return await work()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    for (const folder of folders) await ensureFolder(folder)
+    for (const folder of folders) await mkdir(folder, { recursive: true })
     return work()
   }
 }
