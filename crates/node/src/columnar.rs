@@ -1,4 +1,5 @@
 //! `NativeParquetFile`, `NativeArrowFile` and `NativeArrowStream`: columnar files to batches and rejects.
+#![expect(clippy::needless_pass_by_value, reason = "napi-rs hands arguments over by value")]
 
 use bytes::Bytes;
 use gristmill_kernels::formats::arrow_read::{
@@ -11,7 +12,7 @@ use gristmill_kernels::{Batch, KernelError, Result};
 use napi_derive::napi;
 
 use crate::batch::NativeBatch;
-use crate::guard::{guard, invalid};
+use crate::guard::{guard, invalid, unsigned};
 use crate::readers::NativeReject;
 
 /// A top-level column of a columnar file.
@@ -175,7 +176,7 @@ impl NativeParquetFile {
         guard("parquet.mayMatch", || {
             let group = self.group(group)?;
             let predicate = serde_json::from_str(&predicate).map_err(|error| invalid("predicate", error))?;
-            Ok(may_match(self.reader()?, group, first_row as u64, &predicate))
+            Ok(may_match(self.reader()?, group, unsigned(first_row), &predicate))
         })
     }
 
@@ -204,8 +205,8 @@ impl NativeParquetFile {
             let group = self.group(group)?;
             let fetched = starts.into_iter().zip(chunks);
             let fetched =
-                fetched.map(|(start, bytes)| (start as u64, Bytes::copy_from_slice(bytes))).collect();
-            self.reader()?.start(group, first_row as u64, fetched);
+                fetched.map(|(start, bytes)| (unsigned(start), Bytes::copy_from_slice(bytes))).collect();
+            self.reader()?.start(group, unsigned(first_row), fetched);
             Ok(())
         })
     }
@@ -303,7 +304,7 @@ impl NativeArrowFile {
     /// Takes a record batch.
     #[napi]
     pub fn start(&mut self, number: u32, first_row: f64, bytes: &[u8]) -> napi::Result<()> {
-        guard("arrow.start", || self.reader()?.start(number as usize, first_row as u64, bytes))
+        guard("arrow.start", || self.reader()?.start(number as usize, unsigned(first_row), bytes))
     }
 
     /// The next rows of the record batch; `null` at its end.
@@ -387,7 +388,7 @@ impl NativeArrowStream {
     /// Ends the stream of `length` bytes: what is missing, if it ended too early.
     #[napi]
     pub fn finish(&mut self, file: String, length: f64) -> napi::Result<Option<NativeReject>> {
-        guard("arrow.finish", || Ok(self.reader.finish(&file, length as u64).map(Into::into)))
+        guard("arrow.finish", || Ok(self.reader.finish(&file, unsigned(length)).map(Into::into)))
     }
 
     /// Frees the reader and what it holds.

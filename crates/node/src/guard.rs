@@ -27,6 +27,12 @@ pub fn invalid(kernel: &'static str, reason: impl std::fmt::Display) -> KernelEr
     KernelError::Option { name: kernel.to_owned(), reason: reason.to_string() }
 }
 
+/// A count or offset that came as a JavaScript number; negative ones and NaN become 0.
+#[expect(clippy::cast_sign_loss, reason = "the cast saturates, which is what is wanted")]
+pub fn unsigned(value: f64) -> u64 {
+    value as u64
+}
+
 fn to_js(kernel: &str, code: &str, message: &str) -> napi::Error {
     napi::Error::from_reason(
         serde_json::json!({ "code": code, "message": message, "kernel": kernel }).to_string(),

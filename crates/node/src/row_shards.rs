@@ -7,7 +7,7 @@ use gristmill_kernels::{KernelError, Result};
 use napi_derive::napi;
 
 use crate::batch::NativeBatch;
-use crate::guard::{guard, invalid};
+use crate::guard::{guard, invalid, unsigned};
 use crate::removed::NativeFinishedFile;
 
 /// Where shards go and when one is full.
@@ -55,8 +55,8 @@ impl NativeRowShards {
         guard("rowShards.new", || {
             let format = row_format(&options)?;
             let limits = Limits {
-                rows: options.rows_per_shard.map_or(u64::MAX, |rows| rows as u64).max(1),
-                bytes: options.bytes_per_shard as u64,
+                rows: options.rows_per_shard.map_or(u64::MAX, unsigned).max(1),
+                bytes: unsigned(options.bytes_per_shard),
             };
             let suffix = format.suffix();
             let inner = RowShards::new(format, options.folder, &options.base_name, limits);
