@@ -82,7 +82,10 @@ function check(cases: readonly Case[], texts: readonly string[]): void {
       const expected = theirs[i]![j]!
       const ours = tokenizer.encode(text, options)
       const at = expected.findIndex((id, k) => id !== ours[k])
-      const around = (ids: ArrayLike<number>) => Array.from(ids).slice(Math.max(0, at - 2), at + 6).join(' ')
+      const around = (ids: ArrayLike<number>) =>
+        Array.from(ids)
+          .slice(Math.max(0, at - 2), at + 6)
+          .join(' ')
       if (at < 0 && ours.length === expected.length) continue
       expect.fail(
         `${path}, text ${JSON.stringify(text.slice(0, 80))}: id ${at}: expected ${around(expected)}, got ${around(ours)} (${expected.length} and ${ours.length} ids)`,
@@ -102,16 +105,16 @@ describe('ids are those of Hugging Face tokenizers', () => {
 
   test('published tokenizers, real text', () => {
     check(PUBLISHED.map(plain), [...english(), ...CHINESE, ...code()])
-  }, 120_000)
+  }, 300_000)
 
   test('published tokenizers, traps', () => {
     const matched = PUBLISHED.map((path) => ({ ...plain(path), matchSpecial: true, addSpecial: true }))
     check([...PUBLISHED.map(plain), ...matched], TRAPS)
-  }, 120_000)
+  }, 300_000)
 
   test('published tokenizers, words of a million letters', () => {
     check(PUBLISHED.map(plain), LONG)
-  }, 120_000)
+  }, 300_000)
 
   test('every model type, made small', () => {
     const training = [...english().slice(0, 15), ...CHINESE].join('\n')
@@ -123,7 +126,7 @@ describe('ids are those of Hugging Face tokenizers', () => {
       { ...plain(path), matchSpecial: true },
     ])
     check(all, [...english().slice(0, 30), ...CHINESE, ...TRAPS, ...code().slice(0, 20)])
-  }, 120_000)
+  }, 300_000)
 })
 
 describe('ids are those of tiktoken', () => {
@@ -135,7 +138,7 @@ describe('ids are those of tiktoken', () => {
       ENCODERS.map((path) => ({ ...plain(path), matchSpecial: true })),
       TRAPS,
     )
-  }, 120_000)
+  }, 300_000)
 
   test('a rank file is the same as the encoder it was made of', () => {
     const path = ENCODERS.find((name) => name.endsWith('cl100k_base.json'))!

@@ -84,6 +84,7 @@ impl From<PackedWindow> for NativePackedWindow {
 /// Packs the documents [from, to), counted over the shards in order, and writes `<prefix>.pieces`,
 /// `.documents` and `.boundaries`. `options` is JSON `{length, strategy, truncate}`.
 #[napi]
+#[expect(clippy::cast_sign_loss, reason = "the engine counts documents from 0")]
 pub fn pack_documents(
     options: String,
     shards: Vec<NativePackShard>,
