@@ -39,7 +39,12 @@ interface RowState {
   readonly changed: Set<string>
 }
 
-const STATES = new WeakMap<object, RowState>()
+/** The key under which a row hands out its state, to this module only: a WeakMap costs a lookup table a row. */
+const STATE = Symbol('state')
+
+function stateOf(row: object): RowState | undefined {
+  return (row as { readonly [STATE]?: RowState })[STATE]
+}
 
 /** The rows of one batch. Disposing it ends them. */
 export class RowReader implements Disposable {
@@ -47,6 +52,7 @@ export class RowReader implements Disposable {
   /** Listed columns, in order. */
   readonly #keys: readonly string[]
   readonly #listed: ReadonlySet<string>
+  readonly #rows: number
   #open = true
 
   constructor(batch: Batch, columns: Columns) {
@@ -72,16 +78,20 @@ export class RowReader implements Disposable {
         name,
         lazy(() => columnGetter(batch, name, type)),
       )
+    this.#rows = batch.rows
     this.#getters = getters
     this.#listed = new Set(keys)
     this.#keys = [...this.#listed]
   }
 
+  /** Rows of the batch, selected or not. */
+  get rows(): number {
+    return this.#rows
+  }
+
   row(index: number): Row {
     const state: RowState = { reader: this, row: index, values: new Map(), changed: new Set() }
-    const row = new Proxy(new Shown(), new RowHandler(state)) as unknown as Row
-    STATES.set(row, state)
-    return row
+    return new Proxy(SHOWN, new RowHandler(state)) as unknown as Row
   }
 
   keys(): readonly string[] {
@@ -116,7 +126,7 @@ export class RowReader implements Disposable {
  * not decoded for this; a parsed JSON value is compared by what it says, since it may have been changed in place.
  */
 export function isUnchanged(row: Row, name: string, type: ColumnType, value: unknown): boolean {
-  const state = STATES.get(row)
+  const state = stateOf(row)
   if (state === undefined) return false
   const { reader, row: index, values, changed } = state
   const original = values.has(name) && !changed.has(name) ? values.get(name) : reader.value(index, name)
@@ -127,7 +137,7 @@ export function isUnchanged(row: Row, name: string, type: ColumnType, value: unk
 
 /** Whether `row` is a row object whose function neither read nor set the column. */
 export function isUntouched(row: object, name: string): boolean {
-  const state = STATES.get(row)
+  const state = stateOf(row)
   return state !== undefined && !state.changed.has(name) && !state.values.has(name)
 }
 
@@ -143,6 +153,8 @@ class Shown {
   }
 }
 
+const SHOWN = new Shown()
+
 class RowHandler implements ProxyHandler<object> {
   readonly #state: RowState
 
@@ -151,13 +163,18 @@ class RowHandler implements ProxyHandler<object> {
   }
 
   get(_target: object, key: string | symbol): unknown {
-    if (typeof key === 'symbol') return undefined
+    if (typeof key === 'symbol') return this.#symbol(key)
     const { reader, row, values, changed } = this.#state
-    if (values.has(key)) return values.get(key)
-    if (changed.has(key)) return undefined
+    const known = values.get(key)
+    if (known !== undefined || changed.has(key)) return known
     const value = reader.value(row, key)
     if (value !== undefined) values.set(key, value)
     return value
+  }
+
+  #symbol(key: symbol): unknown {
+    if (key === STATE) return this.#state
+    return key === inspect.custom ? SHOWN[inspect.custom] : undefined
   }
 
   set(_target: object, key: string | symbol, value: unknown): boolean {
