@@ -1,9 +1,9 @@
 /** Reads real files through a source format, for tests of the formats. */
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { ByteStore, ByteStores } from '../src/io/store.js'
+import { openStores } from '../src/io/stores.js'
 import { tableFromIPC } from 'apache-arrow'
 import type { Batch, Columns } from '../src/kernels/batch.js'
 import type { InputFile, Piece, Range, Reject, SourceFormat, SourceOptions, Split } from '../src/sources/source.js'
@@ -60,7 +60,7 @@ export function rangeSplit(file: InputFile, range: Range): Split {
   return splitOf({ file, range })
 }
 
-export const planning = { stores: fileStores(), signal: new AbortController().signal }
+export const planning = { stores: openStores(), signal: new AbortController().signal }
 
 /** Plans, samples and reads all files; sequential ones are cut into `spoolFolder`. */
 export async function readFiles(
@@ -132,26 +132,4 @@ function valuesOf(batch: Batch, name: string, type: string): unknown[] {
   }
   const decode = decoders[type]!
   return Array.from({ length: batch.rows }, (_, row) => (validity && !bit(validity, row) ? null : decode(row)))
-}
-
-/** The parts of a store that sources use, over local files. */
-function fileStores(): ByteStores {
-  const store: Pick<ByteStore, 'read' | 'stream'> = {
-    async read(key, from, to) {
-      await using file = await open(key)
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(to - from), 0, to - from, from)
-      return buffer.subarray(0, bytesRead)
-    },
-    async *stream(key, { from = 0, to = Infinity, chunkBytes }) {
-      await using file = await open(key)
-      for (let at = from; at < to;) {
-        const want = Math.min(chunkBytes(), to - at)
-        const { bytesRead, buffer } = await file.read(Buffer.alloc(want), 0, want, at)
-        if (bytesRead === 0) return
-        at += bytesRead
-        yield buffer.subarray(0, bytesRead)
-      }
-    },
-  }
-  return { locate: async (url: string) => ({ store, key: url }) } as unknown as ByteStores
 }

@@ -6,7 +6,23 @@ const PYTHON = join(import.meta.dirname, '../.venv/bin/python')
 
 /** One zstd frame whose header carries the content size. */
 export function zstdFrame(content: string | Uint8Array): Buffer {
-  return python('import pyarrow as pa; write(pa.compress(read(), codec="zstd", asbytes=True))', content)
+  return zstdFrames([Buffer.from(content)])[0]!
+}
+
+/** A zstd frame of each part. */
+export function zstdFrames(parts: readonly Uint8Array[]): Buffer[] {
+  const code = `
+import pyarrow as pa
+for size in ${JSON.stringify(parts.map((part) => part.length))}:
+    frame = pa.compress(sys.stdin.buffer.read(size), codec="zstd", asbytes=True)
+    write(len(frame).to_bytes(4, "little") + frame)`
+  const out = python(code, Buffer.concat(parts))
+  let at = 0
+  return parts.map(() => {
+    const from = at + 4
+    at = from + out.readUInt32LE(at)
+    return out.subarray(from, at)
+  })
 }
 
 /** One zstd frame whose header carries no content size, as a stream is compressed. */

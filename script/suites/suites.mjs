@@ -25,7 +25,7 @@ export const SUITES = [
   check('oxlint', ['node_modules/.bin/oxlint']),
   check('oxfmt', ['node_modules/.bin/oxfmt', '--check']),
   check('types', ['node_modules/.bin/tsc', '-b']),
-  check('types-of-tests', ['node_modules/.bin/tsc', '-p', 'tsconfig.test.json']),
+  check('types-of-tests', ['node_modules/.bin/tsc', '-p', 'test']),
   check('rustfmt', ['cargo', 'fmt', '--check']),
   check('clippy', ['cargo', 'clippy', ...cargo, '--all-targets', '--', '-D', 'warnings'], 10 * MINUTE),
   {

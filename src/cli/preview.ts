@@ -35,7 +35,7 @@ export async function* firstRows(store: ByteStore, manifest: Manifest, count: nu
       const file: InputFile = { path: name, url, size: bytes, fingerprint: '' }
       for await (const { batch, columns } of readStart(format, file, OPTIONS)) {
         using reader = new RowReader(batch, columns)
-        for (let row = 0; row < reader.rows && missing > 0; row++, missing--) yield plain(reader.row(row))
+        for (let row = 0; row < batch.rows && missing > 0; row++, missing--) yield plain(reader.row(row))
         if (missing <= 0) return
       }
     }

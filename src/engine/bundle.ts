@@ -18,9 +18,13 @@ const FACADE = pathToFileURL(path.join(path.dirname(fileURLToPath(import.meta.ur
 /** The bundled module as text, with imports of `gristmill` resolved to this copy, and its hash. */
 export async function bundleModule(module: string | undefined): Promise<{ code: string; hash: string }> {
   if (module === undefined) {
-    throw new GristmillError('GM_USER_MODULE', 'the pipeline has functions, but the module that defines them is unknown', {
-      hint: 'run it with `gristmill run FILE`, or pass { module: import.meta.url } to run()',
-    })
+    throw new GristmillError(
+      'GM_USER_MODULE',
+      'the pipeline has functions, but the module that defines them is unknown',
+      {
+        hint: 'run it with `gristmill run FILE`, or pass { module: import.meta.url } to run()',
+      },
+    )
   }
   const { build } = await import('esbuild')
   try {
@@ -38,7 +42,10 @@ export async function bundleModule(module: string | undefined): Promise<{ code: 
       banner: { js: `import { createRequire as __gm } from 'node:module'; const require = __gm(import.meta.url);` },
     })
     const code = result.outputFiles[0]!.text
-    return { code: code.replaceAll(/(from\s*|import\s*\(?\s*)(["'])gristmill\2/gu, `$1$2${FACADE}$2`), hash: digestOf(Buffer.from(code)) }
+    return {
+      code: code.replaceAll(/(from\s*|import\s*\(?\s*)(["'])gristmill\2/gu, `$1$2${FACADE}$2`),
+      hash: digestOf(Buffer.from(code)),
+    }
   } catch (cause) {
     throw new GristmillError('GM_USER_MODULE', `cannot bundle ${module}: ${(cause as Error).message}`, { cause })
   }

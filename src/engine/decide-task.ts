@@ -11,7 +11,13 @@ export async function runDecideTask({ keys, boundary, path }: DecideTask): Promi
   const { keep } = boundary.dedup!
   const shuffle = boundary.shuffle && JSON.stringify(boundary.shuffle)
   const written = native(() =>
-    addon.decideDuplicates(keys.map((key) => key.task), segments, JSON.stringify(keep), shuffle, path),
+    addon.decideDuplicates(
+      keys.map((key) => key.task),
+      segments,
+      JSON.stringify(keep),
+      shuffle,
+      path,
+    ),
   )
   return { kind: 'decide', file: { path, ...(JSON.parse(written) as Omit<SegmentFile, 'path'>) } }
 }

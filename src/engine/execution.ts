@@ -70,7 +70,12 @@ export class Execution {
     for (const stage of plan.stages) {
       const previous = plan.stages[stage.index - 1]
       const planned = previous?.boundary
-        ? this.#planner.ofOutcomes(stage, this.outcomes[previous.index]!, previous.boundary, await this.#decide(previous, previous.boundary))
+        ? this.#planner.ofOutcomes(
+            stage,
+            this.outcomes[previous.index]!,
+            previous.boundary,
+            await this.#decide(previous, previous.boundary),
+          )
         : undefined
       this.outcomes[stage.index] = await this.#runStage(stage, planned)
     }
@@ -145,7 +150,11 @@ export class Execution {
       wallSeconds: (performance.now() - started) / 1000,
       steps: [],
     })
-    return new Decided(boundary, tasks.map((task) => files.get(task.name)!), outcomes)
+    return new Decided(
+      boundary,
+      tasks.map((task) => files.get(task.name)!),
+      outcomes,
+    )
   }
 
   async #runStage(stage: Stage, planned: PlannedTask[] | undefined): Promise<Outcome[]> {
@@ -237,7 +246,10 @@ export class Execution {
       if (missing.has(task.name)) await this.#execute(task, before.name, () => {})
       await removeSpools(task)
     })
-    const renewed = this.outcomes[before.index]!.map(({ name }) => ({ name, result: mapResultOf(directory.commitOf(name)!) }))
+    const renewed = this.outcomes[before.index]!.map(({ name }) => ({
+      name,
+      result: mapResultOf(directory.commitOf(name)!),
+    }))
     this.outcomes[before.index] = renewed
   }
 

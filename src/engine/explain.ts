@@ -48,7 +48,11 @@ interface Rates {
 /** Rates of reading, spilling and writing a byte, in bytes a second: ordinary values of one core. */
 const IO_RATE = 400e6
 
-export async function explain(definition: PipelineDefinition, registry: Registry, context: ExplainContext): Promise<Explanation> {
+export async function explain(
+  definition: PipelineDefinition,
+  registry: Registry,
+  context: ExplainContext,
+): Promise<Explanation> {
   const stores = openStores()
   const signal = new AbortController().signal
   try {
@@ -72,9 +76,17 @@ export async function explain(definition: PipelineDefinition, registry: Registry
     }
     return {
       name: definition.spec.name,
-      inputs: { files: prepared.inputs.length, bytes: prepared.inputs.reduce((sum, input) => sum + input.size, 0), decodedBytes },
+      inputs: {
+        files: prepared.inputs.length,
+        bytes: prepared.inputs.reduce((sum, input) => sum + input.size, 0),
+        decodedBytes,
+      },
       workers: context.workers,
-      memory: { budgetBytes: memory.budgetBytes, minimumBytes: memory.minimumBytes, expectedBytes: memory.expectedBytes },
+      memory: {
+        budgetBytes: memory.budgetBytes,
+        minimumBytes: memory.minimumBytes,
+        expectedBytes: memory.expectedBytes,
+      },
       disk: { peakScratchBytes: spillBytes, outputBytes, freeBytes: free },
       seconds: { estimate: (decodedBytes * (rates.secondsPerByte + (1 + 2 * spills) / IO_RATE)) / context.workers },
       columns: prepared.columns,
@@ -92,7 +104,9 @@ function describe(stage: Stage, prepared: PreparedPipeline, registry: Registry):
   const buckets = prepared.splits.reduce((sum, split) => sum + Math.max(1, Math.round(split.bytes / (64 * 2 ** 20))), 0)
   const tasks = stage.input === 'splits' && sequential.length === 0 ? first : `about ${Math.max(1, buckets)}`
   const boundary = stage.boundary
-  const ends = [boundary?.dedup?.label, boundary?.sample?.label, boundary?.shuffle?.label].filter((label) => label !== undefined)
+  const ends = [boundary?.dedup?.label, boundary?.sample?.label, boundary?.shuffle?.label].filter(
+    (label) => label !== undefined,
+  )
   const summaryOf = (name: string): string => registry.steps.get(name)?.summary ?? ''
   return {
     name: stage.name,
@@ -101,7 +115,10 @@ function describe(stage: Stage, prepared: PreparedPipeline, registry: Registry):
       ...stage.chain.map((step) => ({ name: step.label, summary: summaryOf(step.name) })),
       ...ends.map((label) => ({ name: label, summary: summaryOf(label.replace(/-\d+$/u, '')) })),
     ],
-    reads: stage.input === 'splits' ? `${prepared.inputs.length} ${prepared.source.name} files` : 'scratch files of the stage before',
+    reads:
+      stage.input === 'splits'
+        ? `${prepared.inputs.length} ${prepared.source.name} files`
+        : 'scratch files of the stage before',
     writes: boundary ? 'scratch files' : `${prepared.sink.name} shards`,
   }
 }
@@ -110,7 +127,15 @@ function describePack({ pack }: Plan, registry: Registry): Explanation['stages']
   if (!pack) return []
   const summary = registry.steps.get('pack')?.summary ?? ''
   const steps = [{ name: pack.label, summary }]
-  return [{ name: pack.label, tasks: 'one for each 1,048,576 documents', steps, reads: 'lengths of the documents', writes: `packs/${pack.length}` }]
+  return [
+    {
+      name: pack.label,
+      tasks: 'one for each 1,048,576 documents',
+      steps,
+      reads: 'lengths of the documents',
+      writes: `packs/${pack.length}`,
+    },
+  ]
 }
 
 /** Runs a sample through every map step and measures. */

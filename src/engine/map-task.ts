@@ -58,7 +58,11 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
   using chain = new Chain(setup.chain, context.registry, context.functions)
   using quarantine = new Quarantine(`${base}.quarantine.jsonl`)
   using output = setup.boundary
-    ? new SpillOutput(path.join(task.spillFolder, `${task.name}.spill`), path.join(task.keysFolder, `${task.name}.keys`), setup.boundary)
+    ? new SpillOutput(
+        path.join(task.spillFolder, `${task.name}.spill`),
+        path.join(task.keysFolder, `${task.name}.keys`),
+        setup.boundary,
+      )
     : new ShardOutput(task, setup, context)
   const unit = setup.columns.some((column) => column.type === 'tokens') ? 'tokens' : 'bytes'
   const where = setup.source?.where ? new Expression(setup.source.where) : undefined
@@ -89,7 +93,14 @@ type TaskOutput = SpillOutput | ShardOutput
 
 function finish(
   setup: StageSetup,
-  parts: { chain: Chain; quarantine: Quarantine; output: TaskOutput; tally: Tally; base: string; unit: 'tokens' | 'bytes' },
+  parts: {
+    chain: Chain
+    quarantine: Quarantine
+    output: TaskOutput
+    tally: Tally
+    base: string
+    unit: 'tokens' | 'bytes'
+  },
 ): MapResult {
   const { chain, quarantine, output, tally, base, unit } = parts
   const start = performance.now()
@@ -97,7 +108,9 @@ function finish(
   const removedRows = chain.removed.rows
   const removals = chain.removed.byRule()
   const removed =
-    removedRows > 0 ? { ...native(() => chain.removed.finish(`${base}.removed.parquet`)), rows: removedRows } : undefined
+    removedRows > 0
+      ? { ...native(() => chain.removed.finish(`${base}.removed.parquet`)), rows: removedRows }
+      : undefined
   const quarantined = quarantine.finish()
   tally.write.busyMs += performance.now() - start
   tally.write.rowsOut = tally.rowsOut

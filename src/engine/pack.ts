@@ -40,7 +40,8 @@ export async function packShards(
     boundaries: directory.workFile(window.files.boundaries.path),
   }))
   const files = assemblePacking(await localParts(parts, directory), directory.folder('tmp'))
-  const sum = (of: (window: PackResult['window']) => number): number => windows.reduce((total, { window }) => total + of(window), 0)
+  const sum = (of: (window: PackResult['window']) => number): number =>
+    windows.reduce((total, { window }) => total + of(window), 0)
   return {
     pack: {
       length,

@@ -89,7 +89,8 @@ export function planStages(prepared: PreparedPipeline, inputBytes: number): Plan
   }
 }
 
-const isGlobal = (step: PreparedStep): boolean => globalKind(step) !== undefined
+/** Whether a step needs the whole data, and so ends a stage. */
+export const isGlobal = (step: PreparedStep): boolean => globalKind(step) !== undefined
 
 function globalKind(step: PreparedStep): 'dedup' | 'sample' | 'shuffle' | undefined {
   if (step.spec.name === 'exact-dedup') return 'dedup'
@@ -106,7 +107,11 @@ function stageEnd(steps: readonly PreparedStep[], from: number): number {
 
 const ORDER = ['dedup', 'sample', 'shuffle'] as const
 
-function readBoundary(steps: readonly PreparedStep[], start: number, inputBytes: number): { boundary: Boundary | undefined; end: number } {
+function readBoundary(
+  steps: readonly PreparedStep[],
+  start: number,
+  inputBytes: number,
+): { boundary: Boundary | undefined; end: number } {
   let end = start
   let rank = -1
   const found: { dedup?: Boundary['dedup']; sample?: Boundary['sample']; shuffle?: Boundary['shuffle'] } = {}
@@ -118,7 +123,11 @@ function readBoundary(steps: readonly PreparedStep[], start: number, inputBytes:
     rank = ORDER.indexOf(kind)
     const { label } = step
     if (kind === 'dedup') {
-      found.dedup = { ...(step.payload as DedupPayload), label, partitions: Math.max(1, Math.ceil(inputBytes / PARTITION_BYTES)) }
+      found.dedup = {
+        ...(step.payload as DedupPayload),
+        label,
+        partitions: Math.max(1, Math.ceil(inputBytes / PARTITION_BYTES)),
+      }
     } else if (kind === 'sample') {
       found.sample = { ...(step.payload as SampleCountPayload), label }
     } else {

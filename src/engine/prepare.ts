@@ -12,6 +12,7 @@ import type { InputFile, SequentialFile, SourceFormat, SourceOptions, Split } fr
 import { parseExpression } from '../expressions/index.js'
 import { bundleModule } from './bundle.js'
 import type { PipelineDefinition, StepSpec } from './pipeline.js'
+import { isGlobal } from './plan.js'
 import type { Registry } from './registry.js'
 import { Chain } from './chain.js'
 import { sampleRows } from './sample.js'
@@ -66,9 +67,7 @@ export async function preparePipeline(
   const context = { stores, signal }
   const sourceColumns = await source.columns(inputs, sourceOptions, context)
   const where =
-    spec.source.where === undefined
-      ? undefined
-      : parseExpression(spec.source.where, sourceColumns, 'source.where').ast
+    spec.source.where === undefined ? undefined : parseExpression(spec.source.where, sourceColumns, 'source.where').ast
   const splits = await source.plan(inputs, sourceOptions, context)
   const bundleHash = definition.functions.length > 0 ? (await bundleModule(definition.module)).hash : undefined
 
@@ -81,9 +80,13 @@ export async function preparePipeline(
   if (!sink) throw new GristmillError('GM_CONFIG', `there is no sink format '${spec.sink.format}'`)
   sink.check(columns)
   if (steps.at(-1)?.spec.name === 'pack' && spec.sink.format !== 'megatron') {
-    throw new GristmillError('GM_CONFIG', `pack writes an index beside Megatron shards, but sink.format is '${spec.sink.format}'`, {
-      hint: 'set sink.format to megatron, or drop the pack step',
-    })
+    throw new GristmillError(
+      'GM_CONFIG',
+      `pack writes an index beside Megatron shards, but sink.format is '${spec.sink.format}'`,
+      {
+        hint: 'set sink.format to megatron, or drop the pack step',
+      },
+    )
   }
   const tokenizer = steps.findLast((step) => step.spec.name === 'tokenize')
   return {
@@ -164,7 +167,11 @@ async function prepareSteps(
     const columns = prepared.at(-1)?.columns ?? sourceColumns
     // Only a function's result has to be tried out to know its columns.
     using sample = needsSample(step) ? await sampleAfter(prepared) : undefined
-    const { identity, payload, columns: out } = await known.prepare(step.config, {
+    const {
+      identity,
+      payload,
+      columns: out,
+    } = await known.prepare(step.config, {
       columns,
       baseFolder,
       place: `steps[${index}].${step.name}`,
@@ -178,7 +185,9 @@ async function prepareSteps(
 
 function needsSample(step: StepSpec): boolean {
   const config = step.config as { function?: unknown; columns?: unknown } | null
-  return step.name === 'map' && typeof config === 'object' && config?.function !== undefined && config.columns === undefined
+  return (
+    step.name === 'map' && typeof config === 'object' && config?.function !== undefined && config.columns === undefined
+  )
 }
 
 async function runChain(
@@ -187,7 +196,7 @@ async function runChain(
   registry: Registry,
   definition: PipelineDefinition,
 ): Promise<Batch> {
-  const map = steps.filter((step) => registry.steps.get(step.spec.name)?.kind === 'map')
+  const map = steps.filter((step) => !isGlobal(step))
   using chain = new Chain(
     map.map(({ spec, label, payload }) => ({ name: spec.name, label, payload })),
     registry,

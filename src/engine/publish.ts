@@ -22,7 +22,10 @@ export interface PackedFiles {
 const numbered = (index: number): string => String(index).padStart(5, '0')
 
 /** What moves where, in output order. */
-export function publicationOf(stages: readonly (readonly Outcome[])[], packs: PackedFiles | undefined): PublicationPlan {
+export function publicationOf(
+  stages: readonly (readonly Outcome[])[],
+  packs: PackedFiles | undefined,
+): PublicationPlan {
   const moves: Publication[] = []
   const move = (path: string, to: string): string => {
     moves.push({ from: `work/${path}`, to })

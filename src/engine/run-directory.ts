@@ -59,7 +59,11 @@ export class RunDirectory {
     const name = `gristmill-${digestOf(Buffer.from(store.url)).slice(0, 16)}`
     const local = store.localFolder
     const scratch =
-      scratchOption === undefined ? (local ? path.join(local, 'work') : path.join(tmpdir(), name)) : path.join(scratchOption, name)
+      scratchOption === undefined
+        ? local
+          ? path.join(local, 'work')
+          : path.join(tmpdir(), name)
+        : path.join(scratchOption, name)
     const keys = local ? path.join(local, 'work', 'keys') : path.join(scratch, 'keys')
     try {
       for (const folder of [keys, ...['tmp', 'spill', 'spool'].map((sub) => path.join(scratch, sub))]) {
@@ -144,11 +148,16 @@ export class RunDirectory {
 
   /** Whether a task's spill is still there. */
   async hasSpill(result: MapResult): Promise<boolean> {
-    return result.spill !== undefined && (await this.#hasLocal(path.join(this.folder('spill'), result.spill.path), result.spill.bytes))
+    return (
+      result.spill !== undefined &&
+      (await this.#hasLocal(path.join(this.folder('spill'), result.spill.path), result.spill.bytes))
+    )
   }
 
   async hasKeys(result: MapResult): Promise<boolean> {
-    return result.keys === undefined || (await this.#hasLocal(path.join(this.keys, result.keys.path), result.keys.bytes))
+    return (
+      result.keys === undefined || (await this.#hasLocal(path.join(this.keys, result.keys.path), result.keys.bytes))
+    )
   }
 
   /** Whether a decided partition's file is still there. */
@@ -233,8 +242,12 @@ export async function refuseForeign(store: ByteStore): Promise<void> {
   const entries = await store.list('')
   const foreign = entries.find(({ key }) => !key.startsWith('work/') && !key.startsWith('.'))
   if (foreign) {
-    throw new GristmillError('GM_RUN_OTHER_CONFIG', `${store.url} is not empty and is no run directory: it holds ${foreign.key}`, {
-      hint: 'choose an empty or new folder for --out',
-    })
+    throw new GristmillError(
+      'GM_RUN_OTHER_CONFIG',
+      `${store.url} is not empty and is no run directory: it holds ${foreign.key}`,
+      {
+        hint: 'choose an empty or new folder for --out',
+      },
+    )
   }
 }

@@ -46,14 +46,21 @@ export interface RunResult {
 }
 
 /** Runs a pipeline, or goes on with a run that was interrupted. */
-export async function executeRun(definition: PipelineDefinition, registry: Registry, options: RunOptions): Promise<RunResult> {
+export async function executeRun(
+  definition: PipelineDefinition,
+  registry: Registry,
+  options: RunOptions,
+): Promise<RunResult> {
   const stores = openStores()
   const signal = options.signal ?? new AbortController().signal
   const emit = options.onEvent ?? (() => {})
   try {
     const memory = planMemory(options.memoryBytes, options.workers)
     const prepared = await preparePipeline(definition, registry, stores, signal)
-    const plan = planStages(prepared, prepared.splits.reduce((sum, split) => sum + split.bytes, 0))
+    const plan = planStages(
+      prepared,
+      prepared.splits.reduce((sum, split) => sum + split.bytes, 0),
+    )
     const store = await stores.open(options.out)
     const lock = await lockStore(store)
     try {
@@ -108,7 +115,9 @@ class Run {
     }
     await directory.writeAttempt(attempt)
     const bundle =
-      prepared.bundleHash === undefined ? undefined : await writeBundle((await bundleModule(prepared.definition.module)).code)
+      prepared.bundleHash === undefined
+        ? undefined
+        : await writeBundle((await bundleModule(prepared.definition.module)).code)
     try {
       return await this.#attempt(directory, attempts, attempt, bundle?.file)
     } finally {
@@ -158,7 +167,16 @@ class Run {
       const publication = publicationOf(execution.outcomes, packs)
       await directory.publish(publication.moves)
       const attempts = [...past, end('done')]
-      const summary = { ...this.#context, execution, publication, packs, attempts, started: this.#startedAt, seconds: (performance.now() - this.#started) / 1000, memorySamples: guard.samples }
+      const summary = {
+        ...this.#context,
+        execution,
+        publication,
+        packs,
+        attempts,
+        started: this.#startedAt,
+        seconds: (performance.now() - this.#started) / 1000,
+        memorySamples: guard.samples,
+      }
       const metrics = makeMetrics(summary)
       const manifest = makeManifest(summary)
       await directory.store.write('metrics.json', `${JSON.stringify(metrics, null, 1)}\n`)
@@ -212,7 +230,8 @@ class Run {
     const manifest = await directory.readManifest()
     if (!manifest || prepared.inputs.some((input) => input.url === '-')) return undefined
     const inputs = prepared.inputs.map(({ path, size, fingerprint }) => ({ path, bytes: size, fingerprint }))
-    if (identityOf(manifest.inputs) !== identityOf(inputs) || manifest.kernelVersion !== prepared.kernelVersion) return undefined
+    if (identityOf(manifest.inputs) !== identityOf(inputs) || manifest.kernelVersion !== prepared.kernelVersion)
+      return undefined
     const entry = await directory.store.stat('metrics.json')
     if (!entry) return undefined
     const metrics = JSON.parse((await directory.store.read('metrics.json', 0, entry.bytes)).toString()) as Metrics
@@ -261,4 +280,3 @@ function firstDifference(a: unknown, b: unknown, at: string): string {
   const show = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value))
   return `${at} was ${show(a)} and is ${show(b)}`
 }
-

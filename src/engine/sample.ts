@@ -29,7 +29,9 @@ export async function sampleRows(input: SampleInput): Promise<Batch> {
     })
   }
   const split: Split =
-    first.kind === 'split' ? first : { kind: 'split', pieces: [{ file: first.file, range: { kind: 'whole' } }], bytes: first.bytes }
+    first.kind === 'split'
+      ? first
+      : { kind: 'split', pieces: [{ file: first.file, range: { kind: 'whole' } }], bytes: first.bytes }
   const rows = input.source.read(split, input.sourceColumns, input.sourceOptions, input.where, {
     stores: input.stores,
     chunkBytes: () => SAMPLE_BYTES,

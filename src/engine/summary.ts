@@ -24,7 +24,8 @@ export interface Summary {
   readonly options: { readonly version: string; readonly workers: number }
 }
 
-const sum = <T>(items: readonly T[], of: (item: T) => number): number => items.reduce((total, item) => total + of(item), 0)
+const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
+  items.reduce((total, item) => total + of(item), 0)
 
 /** Results of the first stage, of all stages, and of the last. */
 function resultsOf({ execution }: Summary): { first: MapResult[]; all: MapResult[]; last: MapResult[] } {
@@ -163,7 +164,11 @@ function bottleneckOf(steps: readonly StepMetrics[]): Metrics['bottleneck'] {
   if (!most || busy + waiting === 0) return undefined
   if (waiting > busy) {
     const share = waiting / (busy + waiting)
-    return { step: 'input', share, explanation: `workers waited for bytes ${percent(share)} of their time: the disk or network bounds this run` }
+    return {
+      step: 'input',
+      share,
+      explanation: `workers waited for bytes ${percent(share)} of their time: the disk or network bounds this run`,
+    }
   }
   const share = most.busySeconds / (busy + waiting)
   const rate = most.busySeconds === 0 ? 0 : most.bytesIn / 1e6 / most.busySeconds

@@ -61,7 +61,11 @@ export type TaskInput =
   | { readonly kind: 'spill'; readonly spill: SpillFile; readonly decisions: TaskDecisions }
   | {
       readonly kind: 'bucket'
-      readonly spills: readonly { readonly task: number; readonly path: string; readonly blocks: readonly SpillBlock[] }[]
+      readonly spills: readonly {
+        readonly task: number
+        readonly path: string
+        readonly blocks: readonly SpillBlock[]
+      }[]
       readonly decisions: TaskDecisions
     }
 
@@ -137,7 +141,9 @@ export interface MapResult {
   readonly shards: readonly WrittenShard[]
   readonly removed: (NativeFinishedFile & { readonly rows: number }) | undefined
   readonly removals: readonly { readonly step: string; readonly rule: string; readonly rows: number }[]
-  readonly quarantine: (NativeFinishedFile & { readonly rows: number; readonly codes: Readonly<Record<string, number>> }) | undefined
+  readonly quarantine:
+    | (NativeFinishedFile & { readonly rows: number; readonly codes: Readonly<Record<string, number>> })
+    | undefined
   readonly spill: SpillFile | undefined
   readonly keys: SegmentFile | undefined
   /** The smallest sample hashes of the task's rows, rising, 16 hexadecimal digits each. */
@@ -145,7 +151,9 @@ export interface MapResult {
   readonly truncated: readonly { readonly path: string; readonly reason: string }[]
   readonly unknownColumns: readonly string[]
   /** Documents by length: tokens if there are any, else bytes of text. */
-  readonly lengths: { readonly unit: 'tokens' | 'bytes'; readonly bins: readonly (readonly [number, number])[] } | undefined
+  readonly lengths:
+    | { readonly unit: 'tokens' | 'bytes'; readonly bins: readonly (readonly [number, number])[] }
+    | undefined
 }
 
 export interface DecideResult {
@@ -164,7 +172,13 @@ export type TaskResult = MapResult | DecideResult | PackResult
 export type ToWorker =
   | { readonly type: 'stage'; readonly setup: StageSetup }
   | { readonly type: 'task'; readonly task: Task }
-  | { readonly type: 'cut'; readonly format: string; readonly file: InputFile; readonly options: SourceOptions; readonly spoolFolder: string }
+  | {
+      readonly type: 'cut'
+      readonly format: string
+      readonly file: InputFile
+      readonly options: SourceOptions
+      readonly spoolFolder: string
+    }
   | { readonly type: 'more' }
   | { readonly type: 'end' }
 

@@ -8,7 +8,16 @@ import { identityOf } from './identity.js'
 import type { Boundary, Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import type { RunDirectory } from './run-directory.js'
-import type { DecideTask, MapResult, MapTask, SegmentFile, SegmentRef, SpillBlock, TaskDecisions, TaskInput } from './task.js'
+import type {
+  DecideTask,
+  MapResult,
+  MapTask,
+  SegmentFile,
+  SegmentRef,
+  SpillBlock,
+  TaskDecisions,
+  TaskInput,
+} from './task.js'
 import type { WorkerPool } from './worker-pool.js'
 
 /** A committed task of a stage: its name and what it left. */
@@ -53,7 +62,10 @@ export class TaskPlanner {
     const { splits, source, sourceOptions } = this.#prepared
     const waiting = [...splits.entries()]
     const cutters = Math.ceil(pool.workers / WORKERS_PER_CUTTER)
-    const active = new Map<number, { cuts: AsyncGenerator<Split>; next: Promise<[number, IteratorResult<Split>]>; count: number }>()
+    const active = new Map<
+      number,
+      { cuts: AsyncGenerator<Split>; next: Promise<[number, IteratorResult<Split>]>; count: number }
+    >()
     const pull = async (index: number, cuts: AsyncGenerator<Split>): Promise<[number, IteratorResult<Split>]> => [
       index,
       await cuts.next(),
@@ -111,7 +123,10 @@ export class TaskPlanner {
   #ofBuckets(stage: Stage, previous: readonly Outcome[], boundary: Boundary, decided: Decided): PlannedTask[] {
     const folder = this.#directory.folder('spill')
     const buckets = boundary.shuffle!.buckets
-    const sources = Array.from({ length: buckets }, (): Extract<TaskInput, { kind: 'bucket' }>['spills'][number][] => [])
+    const sources = Array.from(
+      { length: buckets },
+      (): Extract<TaskInput, { kind: 'bucket' }>['spills'][number][] => [],
+    )
     for (const [task, { result }] of previous.entries()) {
       const spill = result.spill!
       const blocks = new Map<number, SpillBlock[]>()
@@ -120,7 +135,8 @@ export class TaskPlanner {
         if (list) list.push(block)
         else blocks.set(block.bucket, [block])
       }
-      for (const [bucket, list] of blocks) sources[bucket]!.push({ task, path: path.join(folder, spill.path), blocks: list })
+      for (const [bucket, list] of blocks)
+        sources[bucket]!.push({ task, path: path.join(folder, spill.path), blocks: list })
     }
     return sources.map((spills, bucket) => {
       const input: TaskInput = { kind: 'bucket', spills, decisions: decided.of(bucket) }
@@ -130,7 +146,13 @@ export class TaskPlanner {
         parents: spills.map(({ task }) => previous[task]!.name),
         decisions: decided.identity(bucket),
       }
-      return this.#planned(stage, identity, input, [bucket, 0], spills.map(({ task }) => previous[task]!.name))
+      return this.#planned(
+        stage,
+        identity,
+        input,
+        [bucket, 0],
+        spills.map(({ task }) => previous[task]!.name),
+      )
     })
   }
 
@@ -161,9 +183,22 @@ export class TaskPlanner {
       }
     }
     return keys.map((segments, partition) => {
-      const identity = { kind: 'decide', kernels: this.#prepared.kernelVersion, boundary, partition, keys: identities[partition] }
+      const identity = {
+        kind: 'decide',
+        kernels: this.#prepared.kernelVersion,
+        boundary,
+        partition,
+        keys: identities[partition],
+      }
       const name = `d${stage.index}-${identityOf(identity)}`
-      return { kind: 'decide', name, stage: stage.index, keys: segments, boundary, path: path.join(this.#directory.keys, `${name}.dup`) }
+      return {
+        kind: 'decide',
+        name,
+        stage: stage.index,
+        keys: segments,
+        boundary,
+        path: path.join(this.#directory.keys, `${name}.dup`),
+      }
     })
   }
 }

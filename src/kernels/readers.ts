@@ -17,7 +17,10 @@ import { addon, native } from './native.js'
 export type { NativeReadCounts as ReadCounts, NativeSample as Sample } from '../../native/index.js'
 
 /** A record format with its own options. */
-export type RecordFormat = { readonly format: 'jsonl' }
+export type RecordFormat =
+  | { readonly format: 'jsonl' }
+  | { readonly format: 'csv'; readonly delimiter: string; readonly quote: string | null; readonly header: boolean }
+  | { readonly format: 'text'; readonly unit: 'file' | 'line' | 'paragraph' | 'bytes'; readonly chunkBytes: number }
 
 /** What a reader is told about rows, whatever the format. */
 export interface RowOptions {

@@ -43,14 +43,13 @@ const STATES = new WeakMap<object, RowState>()
 
 /** The rows of one batch. Disposing it ends them. */
 export class RowReader implements Disposable {
-  readonly #batch: Batch
   readonly #getters: ReadonlyMap<string, Getter>
   /** Listed columns, in order. */
   readonly #keys: readonly string[]
+  readonly #listed: ReadonlySet<string>
   #open = true
 
   constructor(batch: Batch, columns: Columns) {
-    this.#batch = batch
     const getters = new Map<string, Getter>()
     const keys = ['id', ...columns.filter(({ type }) => type !== 'other').map(({ name }) => name)]
     getters.set(
@@ -74,25 +73,23 @@ export class RowReader implements Disposable {
         lazy(() => columnGetter(batch, name, type)),
       )
     this.#getters = getters
-    this.#keys = [...new Set(keys)]
-  }
-
-  /** Rows of the batch, selected or not. */
-  get rows(): number {
-    return this.#batch.rows
+    this.#listed = new Set(keys)
+    this.#keys = [...this.#listed]
   }
 
   row(index: number): Row {
     const state: RowState = { reader: this, row: index, values: new Map(), changed: new Set() }
-    const shown = new Shown()
-    const row = new Proxy(shown, new RowHandler(state)) as unknown as Row
-    shown.show = () => ({ ...row })
+    const row = new Proxy(new Shown(), new RowHandler(state)) as unknown as Row
     STATES.set(row, state)
     return row
   }
 
   keys(): readonly string[] {
     return this.#keys
+  }
+
+  lists(name: string): boolean {
+    return this.#listed.has(name)
   }
 
   has(name: string): boolean {
@@ -115,20 +112,34 @@ export class RowReader implements Disposable {
 }
 
 /**
- * Whether `row` is a row object whose function never read nor set the column, so that its value is what the
- * batch holds.
+ * Whether `value` is what the batch holds in a column of the row. A column that the function never touched is
+ * not decoded for this; a parsed JSON value is compared by what it says, since it may have been changed in place.
  */
+export function isUnchanged(row: Row, name: string, type: ColumnType, value: unknown): boolean {
+  const state = STATES.get(row)
+  if (state === undefined) return false
+  const { reader, row: index, values, changed } = state
+  const original = values.has(name) && !changed.has(name) ? values.get(name) : reader.value(index, name)
+  if (type === 'json') return JSON.stringify(value ?? null) === JSON.stringify(reader.value(index, name))
+  if (type === 'tokens') return sameTokens(value ?? null, reader.value(index, name))
+  return Object.is(value ?? null, original)
+}
+
+/** Whether `row` is a row object whose function neither read nor set the column. */
 export function isUntouched(row: object, name: string): boolean {
   const state = STATES.get(row)
   return state !== undefined && !state.changed.has(name) && !state.values.has(name)
 }
 
-/** What stands behind a row's proxy; `console.log` looks here, past the proxy. */
-class Shown {
-  show: () => object = () => ({});
+function sameTokens(a: unknown, b: unknown): boolean {
+  if (!(a instanceof Uint32Array && b instanceof Uint32Array)) return a === b
+  return a.length === b.length && a.every((token, at) => token === b[at])
+}
 
+/** What stands behind a row's proxy: `console.log` looks here for how to print, and calls it on the proxy. */
+class Shown {
   [inspect.custom](): object {
-    return this.show()
+    return { ...this }
   }
 }
 
@@ -176,8 +187,12 @@ class RowHandler implements ProxyHandler<object> {
   }
 
   getOwnPropertyDescriptor(target: object, key: string | symbol): PropertyDescriptor | undefined {
-    if (typeof key === 'symbol' || !this.ownKeys().includes(key)) return undefined
-    return { value: this.get(target, key), writable: true, enumerable: true, configurable: true }
+    const { reader, values, changed } = this.#state
+    if (typeof key === 'symbol') return undefined
+    const listed = changed.has(key) ? values.has(key) : reader.lists(key)
+    if (!listed) return undefined
+    // An accessor, so that listing the keys decodes nothing.
+    return { get: () => this.get(target, key), enumerable: true, configurable: true }
   }
 }
 

@@ -9,11 +9,11 @@ import type { z } from 'zod'
 import type { PipelineDefinition, UserFunction } from '../engine/pipeline.js'
 import type { RunResult } from '../engine/run.js'
 import type { Row } from '../kernels/rows.js'
-type ChunkConfig = object
+import type { ChunkConfig } from '../steps/chunk.js'
 import type { ExactDedupConfig } from '../steps/exact-dedup.js'
-type NormalizeConfig = object
+import type { NormalizeConfig } from '../steps/normalize.js'
 import type { PackConfig } from '../steps/pack.js'
-type SampleConfig = object
+import type { SampleConfig } from '../steps/sample.js'
 import type { ShuffleConfig } from '../steps/shuffle.js'
 import type { TokenizeConfig } from '../steps/tokenize.js'
 import type { Explanation } from '../engine/explain.js'
@@ -74,7 +74,9 @@ export class Draft<R extends object = AnyRow> {
    */
   map<Out extends object>(
     change: (row: R) => Out | Promise<Out>,
-    options: { readonly columns?: Readonly<Record<keyof Out & string, 'string' | 'int64' | 'float64' | 'boolean' | 'json'>> } = {},
+    options: {
+      readonly columns?: Readonly<Record<keyof Out & string, 'string' | 'int64' | 'float64' | 'boolean' | 'json'>>
+    } = {},
   ): Draft<Out & { readonly id: string }> {
     return this.#function('map', change, options) as unknown as Draft<Out & { readonly id: string }>
   }
@@ -115,7 +117,9 @@ export class Draft<R extends object = AnyRow> {
   }
 
   /** Turns text into token ids. */
-  tokenize(options: Options<TokenizeConfig> & { readonly tokenizer: string }): Draft<Omit<R, 'text'> & { readonly tokens: Uint32Array }> {
+  tokenize(
+    options: Options<TokenizeConfig> & { readonly tokenizer: string },
+  ): Draft<Omit<R, 'text'> & { readonly tokens: Uint32Array }> {
     return this.#step('tokenize', options) as unknown as Draft<Omit<R, 'text'> & { readonly tokens: Uint32Array }>
   }
 
@@ -172,7 +176,9 @@ export class Pipeline {
   }
 
   #withModule(module: string | undefined): PipelineDefinition {
-    const file = module?.startsWith('file:') ? fileURLToPath(module) : (module ?? this.definition.module ?? process.argv[1])
+    const file = module?.startsWith('file:')
+      ? fileURLToPath(module)
+      : (module ?? this.definition.module ?? process.argv[1])
     return { ...this.definition, module: file }
   }
 }

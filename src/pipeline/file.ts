@@ -30,7 +30,8 @@ export async function loadPipeline(file: string, overrides: Overrides = {}): Pro
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: true })
   const [broken] = document.errors
   if (broken) throw new GristmillError('GM_CONFIG', `${file} is no valid YAML: ${broken.message}`, { cause: broken })
-  for (const [key, value] of Object.entries(overrides)) document.setIn(keyPath(key), document.createNode(readValue(key, value)))
+  for (const [key, value] of Object.entries(overrides))
+    document.setIn(keyPath(key), document.createNode(readValue(key, value)))
   const checked = checkPipeline(document.toJS() ?? {}, path.basename(file).replace(/\.(ya?ml|json)$/iu, ''))
   if ('problems' in checked) throw problemsError(checked.problems, file, (at) => lineOf(document, lines, at))
   return { spec: checked.spec, baseFolder: path.dirname(path.resolve(file)), functions: [], module: undefined }
@@ -48,7 +49,8 @@ function override(definition: PipelineDefinition, file: string, overrides: Overr
     sink: { format: sink.format, ...sink.options },
   }
   const document = parseDocument(JSON.stringify(plain))
-  for (const [key, value] of Object.entries(overrides)) document.setIn(keyPath(key), document.createNode(readValue(key, value)))
+  for (const [key, value] of Object.entries(overrides))
+    document.setIn(keyPath(key), document.createNode(readValue(key, value)))
   const checked = checkPipeline(document.toJS(), name)
   if ('problems' in checked) throw problemsError(checked.problems, file, () => '')
   return { ...definition, spec: checked.spec }

@@ -42,7 +42,7 @@ export async function loadModule(file: string): Promise<PipelineDefinition> {
     const loaded = (await importBundle(bundle.file, file)) as { default?: unknown }
     if (!(loaded.default instanceof Pipeline)) {
       throw new GristmillError('GM_USER_MODULE', `${file} does not export a pipeline by default`, {
-        hint: "end the chain with .write(…) and `export default` it",
+        hint: 'end the chain with .write(…) and `export default` it',
       })
     }
     return { ...loaded.default.definition, baseFolder: path.dirname(module), module }
@@ -62,9 +62,12 @@ export async function loadFunctions(bundle: string, signature: string): Promise<
     importBundle(bundle, 'the pipeline module').then((loaded) => {
       const pipeline = (loaded as { default?: unknown }).default
       if (pipeline instanceof Pipeline && fits(pipeline.definition)) resolve(pipeline.definition.functions)
-      else reject(new GristmillError('GM_USER_MODULE', 'a worker did not find the pipeline in its module', {
-        hint: 'build the same pipeline each time the module is loaded, without conditions on time, arguments or thread',
-      }))
+      else
+        reject(
+          new GristmillError('GM_USER_MODULE', 'a worker did not find the pipeline in its module', {
+            hint: 'build the same pipeline each time the module is loaded, without conditions on time, arguments or thread',
+          }),
+        )
     }, reject)
   })
 }
@@ -74,6 +77,8 @@ async function importBundle(bundle: string, name: string): Promise<unknown> {
     return (await import(pathToFileURL(bundle).href)) as unknown
   } catch (cause) {
     if (cause instanceof GristmillError) throw cause
-    throw new GristmillError('GM_USER_MODULE', `${name} failed while it was loaded: ${(cause as Error).message}`, { cause })
+    throw new GristmillError('GM_USER_MODULE', `${name} failed while it was loaded: ${(cause as Error).message}`, {
+      cause,
+    })
   }
 }

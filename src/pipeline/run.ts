@@ -48,7 +48,10 @@ export async function runPipeline(definition: PipelineDefinition, options: RunPi
 }
 
 /** What a run would do and take; reads a sample of the input and writes nothing. */
-export async function explainPipeline(definition: PipelineDefinition, options: ExplainOptions = {}): Promise<Explanation> {
+export async function explainPipeline(
+  definition: PipelineDefinition,
+  options: ExplainOptions = {},
+): Promise<Explanation> {
   return explain(definition, registry, { ...options, ...resources(options) })
 }
 

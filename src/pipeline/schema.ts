@@ -12,20 +12,31 @@ import { registry } from '../registry.js'
 const MAX_RECORD_BYTES = 256 * 2 ** 20
 
 const SourceCommon = z.looseObject({
-  format: z.enum([...registry.sources.keys()] as [string, ...string[]]).optional()
+  format: z
+    .enum([...registry.sources.keys()] as [string, ...string[]])
+    .optional()
     .describe('told from the extension when left out'),
-  paths: z.union([z.string(), z.array(z.string()).min(1)])
+  paths: z
+    .union([z.string(), z.array(z.string()).min(1)])
     .describe('files, folders, globs, "-" for standard input; relative to this file'),
   text: z.string().default('text').describe('column that holds the document; it is called text from here on'),
   id: z.string().default('id').describe('column that holds the id; without one a row is named by path and position'),
   columns: z.array(z.string()).optional().describe('columns to keep besides text and id; all when left out'),
-  types: z.record(z.string(), z.enum(['string', 'int64', 'float64', 'boolean', 'json'])).default({})
+  types: z
+    .record(z.string(), z.enum(['string', 'int64', 'float64', 'boolean', 'json']))
+    .default({})
     .describe('types of columns, where the guess from the first rows is wrong'),
   where: z.string().optional().describe('condition a row must meet to be read at all; see docs/expressions.md'),
-  onMissing: z.enum(['quarantine', 'skip', 'empty']).default('quarantine')
+  onMissing: z
+    .enum(['quarantine', 'skip', 'empty'])
+    .default('quarantine')
     .describe('what happens to a row whose text is null, missing or no string'),
   maxRecordBytes: z.int().min(1024).default(MAX_RECORD_BYTES).describe('a longer record is quarantined by reference'),
-  maxBadShare: z.number().min(0).max(1).default(0.01)
+  maxBadShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.01)
     .describe('share of bad records over which the run ends with exit code 3, 0 to 1'),
 })
 
@@ -105,7 +116,10 @@ function checkStep(value: unknown, index: number, problems: Problem[]): StepSpec
 }
 
 function checkSink(value: unknown, problems: Problem[]): SinkSpec | undefined {
-  const { format, ...options } = (typeof value === 'string' ? { format: value } : (value ?? {})) as Record<string, unknown>
+  const { format, ...options } = (typeof value === 'string' ? { format: value } : (value ?? {})) as Record<
+    string,
+    unknown
+  >
   const names = [...registry.sinks.keys()]
   const sink = typeof format === 'string' ? registry.sinks.get(format) : undefined
   if (!sink) {
@@ -211,7 +225,10 @@ export function problemsError(
   locate: (path: readonly (string | number)[]) => string,
 ): GristmillError {
   const shown = problems.slice(0, 5).map(({ path, message, hint }) => {
-    const place = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('').replace(/^\./u, '')
+    const place = path
+      .map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`))
+      .join('')
+      .replace(/^\./u, '')
     return `${locate(path)}${place === '' ? '' : `${place}: `}${message}${hint === undefined ? '' : ` (${hint})`}`
   })
   const more = problems.length > shown.length ? [`and ${problems.length - shown.length} more`] : []

@@ -1,5 +1,4 @@
 /** Shards of the row sinks as pyarrow reads them. The bytes' independence of batching is a property test in Rust. */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,11 +17,9 @@ import {
   type Vector,
 } from 'apache-arrow'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { oracle } from '../../test/python.js'
 import { Batch, liveBatchBytes, type Columns } from '../kernels/batch.js'
 import { sinkFormats } from './index.js'
-
-const PYTHON = join(import.meta.dirname, '../../.venv/bin/python')
-const ORACLE = join(import.meta.dirname, '../../test/oracles/read_rows.py')
 
 interface Shard {
   names: string[]
@@ -32,7 +29,7 @@ interface Shard {
 }
 
 function pyarrow(paths: string[]): Shard[] {
-  return JSON.parse(execFileSync(PYTHON, [ORACLE, ...paths], { encoding: 'utf8', maxBuffer: 2 ** 28 })) as Shard[]
+  return oracle('read_rows.py', paths) as Shard[]
 }
 
 interface Row {

@@ -6,10 +6,10 @@
  * - Large plain files are cut into byte ranges where records can be found from any byte.
  * - Large compressed files are cut at frames where there are several, else one reader walks them.
  */
-import type { PlanContext, Piece, SequentialFile, Split } from './source.js'
-import type { InputFile } from './source.js'
+import type { InputFile, Piece, PlanContext, SequentialFile, Split } from './source.js'
 import { pathHash } from '../kernels/readers.js'
 import { type Compression, compressionOfMagic, MAGIC_BYTES, splitName } from './compression.js'
+import { frameSplits } from './zstd-splits.js'
 
 const MIB = 1 << 20
 
@@ -81,7 +81,10 @@ async function planLarge(
 ): Promise<(Split | SequentialFile)[]> {
   const compression = named === 'none' && file.url !== '-' ? await look(file, context) : named
   if (compression === 'none' && rule.records === 'anywhere' && file.url !== '-') return byteRanges(file, rule)
-  return [{ kind: 'sequential', file, bytes: estimate(file, compression) }]
+  // Frames are cut anywhere, so their records must be found from anywhere; stretches must start aligned.
+  const framed = compression === 'zstd' && rule.records === 'anywhere' && rule.alignBytes === 1
+  const frames = framed ? await frameSplits(file, SPLIT_BYTES, context) : undefined
+  return frames ?? [{ kind: 'sequential', file, bytes: estimate(file, compression) }]
 }
 
 async function look(file: InputFile, context: PlanContext): Promise<Compression> {
@@ -102,7 +105,7 @@ export function byteRanges(file: InputFile, { alignBytes }: SplitRule): Split[] 
 }
 
 /** Small files on their way into one split. */
-class Group {
+export class Group {
   readonly #out: (Split | SequentialFile)[]
   #pieces: Piece[] = []
   #bytes = 0

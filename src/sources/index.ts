@@ -1,9 +1,13 @@
 /** The table of source formats, and which of them a file's name means. */
+import { arrow } from './arrow.js'
 import { splitName } from './compression.js'
+import { csv, tsv } from './csv.js'
 import { jsonl } from './jsonl.js'
+import { parquet } from './parquet.js'
 import type { SourceFormat } from './source.js'
+import { text } from './text.js'
 
-export const sourceFormats: readonly SourceFormat[] = [jsonl]
+export const sourceFormats: readonly SourceFormat[] = [jsonl, parquet, csv, tsv, text, arrow]
 
 /** The format of that name, as in `source.format`. */
 export function sourceFormat(name: string): SourceFormat | undefined {

@@ -4,10 +4,12 @@
  * JSON Lines, CSV and text each say how their records are found and which native reader takes them.
  */
 import type { z } from 'zod'
+import { GristmillError } from '../core/errors.js'
 import type { Batch, Columns, ColumnType } from '../kernels/batch.js'
 import { type RecordFormat, RecordReader } from '../kernels/readers.js'
 import { planSplits, type SplitRule } from './byte-splits.js'
 import { chooseColumns, type SampledColumns } from './column-choice.js'
+import { cutFile } from './cutter.js'
 import { openPieces } from './pieces.js'
 import type { InputFile, PlanContext, ReadContext, SourceFormat, SourceOptions, Split } from './source.js'
 
@@ -37,12 +39,21 @@ export function defineRecordSource(source: RecordSource): SourceFormat {
     extensions: source.extensions,
     options: source.options,
     plan: (files, options, context) => planSplits(files, source.splitRule(options), context),
+    cut: (file, options, spoolFolder, context) => cutFile(file, source.native(options), { spoolFolder }, context),
     columns: async (files, options, context) => {
-      const empty: SampledColumns = { records: 0, columns: [] }
-      return chooseColumns(source.hasColumns ? await sample(source, files, options, context) : empty, options)
+      if (!source.hasColumns) return onlyDocument(source, options)
+      return chooseColumns(await sample(source, files, options, context), options)
     },
     read: (split, columns, options, _predicate, context) => readSplit(source, split, columns, options, context),
   }
+}
+
+function onlyDocument(source: RecordSource, { columns, types }: SourceOptions): Columns {
+  const asked = [...(columns ?? []), ...Object.keys(types)].find((name) => name !== 'text')
+  if (asked === undefined) return [{ name: 'text', type: 'string' }]
+  throw new GristmillError('GM_COLUMN_MISSING', `source.format ${source.name} has no column '${asked}', only text`, {
+    hint: 'leave out source.columns and source.types',
+  })
 }
 
 async function* readSplit(

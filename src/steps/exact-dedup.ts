@@ -23,7 +23,9 @@ const ExactDedupConfig = z
     keep: z
       .union([z.enum(['first', 'last', 'longest']), Highest])
       .default('first')
-      .describe('which of the equal rows stays, in row order: first, last, longest (most bytes of text), or { highest: COLUMN }'),
+      .describe(
+        'which of the equal rows stays, in row order: first, last, longest (most bytes of text), or { highest: COLUMN }',
+      ),
   })
   .readonly()
 
@@ -41,7 +43,10 @@ export const exactDedup = defineGlobalStep({
     if (typeof keep === 'object') {
       const { type } = findColumn(columns, keep.highest, place)
       if (type !== 'int64' && type !== 'float64') {
-        throw new GristmillError('GM_COLUMN_TYPE', `${place}: keep.highest needs a number, but '${keep.highest}' is ${type}`)
+        throw new GristmillError(
+          'GM_COLUMN_TYPE',
+          `${place}: keep.highest needs a number, but '${keep.highest}' is ${type}`,
+        )
       }
     }
     const kept = typeof keep === 'object' ? { kind: 'highest', column: keep.highest } : { kind: keep }
@@ -55,7 +60,11 @@ function findColumn(columns: Columns, name: string, place: string): Columns[numb
   if (column) return column
   const names = ['id', ...columns.map((c) => c.name)]
   const near = nearest(name, names)
-  throw new GristmillError('GM_COLUMN_MISSING', `${place}: there is no column '${name}'; the columns are ${names.join(', ')}`, {
-    ...(near !== undefined && { hint: `did you mean '${near}'?` }),
-  })
+  throw new GristmillError(
+    'GM_COLUMN_MISSING',
+    `${place}: there is no column '${name}'; the columns are ${names.join(', ')}`,
+    {
+      ...(near !== undefined && { hint: `did you mean '${near}'?` }),
+    },
+  )
 }

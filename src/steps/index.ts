@@ -1,12 +1,24 @@
 /**
- * The table of all steps, in the order `gristmill steps` shows them.
+ * The table of all steps: one import and one entry each, in the order `gristmill steps` shows.
  */
+import { chunk } from './chunk.js'
+import { drop } from './drop.js'
 import { exactDedup } from './exact-dedup.js'
+import { filter } from './filter.js'
+import { map } from './map.js'
+import { normalize } from './normalize.js'
 import { pack } from './pack.js'
+import { rename } from './rename.js'
+import { sample } from './sample.js'
+import { select } from './select.js'
 import { shuffle } from './shuffle.js'
 import type { AnyStep } from './step.js'
 import { tokenize } from './tokenize.js'
 
+const TABLE = [normalize, filter, map, select, rename, drop, exactDedup, sample, shuffle, chunk, tokenize, pack]
+
+/** Steps by the name they have in a pipeline file. */
 export const steps: ReadonlyMap<string, AnyStep> = new Map(
-  [exactDedup, shuffle, tokenize, pack].map((step) => [step.name, step as unknown as AnyStep]),
+  // A step's types are its own business: the engine hands a step only what that step prepared.
+  TABLE.map((step) => [step.name, step as unknown as AnyStep]),
 )

@@ -15,10 +15,10 @@ export interface PrepareContext {
   readonly baseFolder: string
   /** The step's place for messages, as in `steps[2].filter`. */
   readonly place: string
-  /** A few rows that come in, where the step needs them to know what goes out. */
-  readonly sample: Batch | undefined
-  /** A function of the user's pipeline module, by its index. */
-  userFunction(index: number): (...args: never[]) => unknown
+  /** A few real rows as they come in, where there are any at planning; they stay the caller's. */
+  readonly sample?: Batch | undefined
+  /** A function of the user's pipeline module, by its index; missing where there is no module. */
+  readonly userFunction?: ((index: number) => (...args: never[]) => unknown) | undefined
 }
 
 export interface Prepared<Payload> {

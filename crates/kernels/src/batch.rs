@@ -130,9 +130,11 @@ impl Batch {
         self.kept.as_ref().is_none_or(|kept| kept.value(row))
     }
 
-    /// Bytes of the buffers behind the columns.
+    /// Bytes of the rows in the columns' buffers. A buffer that several columns are slices of (as in a
+    /// batch read from IPC) counts once: each column counts its own slice.
     pub fn bytes(&self) -> usize {
-        self.record.get_array_memory_size()
+        let slice = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
+        self.record.columns().iter().map(slice).sum()
     }
 
     /// All columns, the reserved ones first.

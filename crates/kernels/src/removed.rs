@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder, UInt64Builder};
-use arrow_array::{ArrayRef, Float64Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
@@ -31,7 +31,7 @@ pub struct Reason<'a> {
     pub step: &'a str,
     /// Rule within the step.
     pub rule: &'a str,
-    /// Measured value of each row of the batch, where the rule measures.
+    /// Measured value of each row of the batch, where the rule measures; null where there was nothing to.
     pub values: Option<&'a Float64Array>,
     /// What the value was held against.
     pub threshold: Option<f64>,
@@ -120,7 +120,9 @@ impl RemovedLog {
         self.position.append_value(batch.position().value(row));
         self.step.append_value(reason.step);
         self.rule.append_value(reason.rule);
-        self.value.append_option(reason.values.map(|values| values.value(row)));
+        self.value.append_option(
+            reason.values.filter(|values| values.is_valid(row)).map(|values| values.value(row)),
+        );
         self.threshold.append_option(reason.threshold);
         self.keeper.append_option(keeper.map(|keeper| &keeper.id));
         self.keeper_file.append_option(keeper.map(|keeper| &keeper.file));

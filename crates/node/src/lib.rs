@@ -4,7 +4,10 @@
 //! lives here, and `src/kernels` is the only importer.
 
 mod batch;
+mod columnar;
 mod expression;
+mod expression;
+mod global;
 mod global;
 mod guard;
 mod hash;
@@ -16,6 +19,7 @@ mod removed;
 mod row_shards;
 mod rows;
 mod shard_file;
+mod text;
 mod tokenizer;
 
 /// Native memory is allocated by mimalloc: worker threads allocate and free batches on different

@@ -5,6 +5,7 @@
 //! binary values base64, a map with text keys an object. Always one line.
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -15,7 +16,8 @@ use arrow_array::types::{
     Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, MapArray, StructArray};
+use arrow_array::{Array, MapArray, OffsetSizeTrait, StructArray};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, TimeUnit};
 use base64::Engine as _;
 
@@ -54,17 +56,15 @@ pub fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
         }
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            let offsets = list.value_offsets();
-            write_list(out, list.values(), offsets[row] as usize, offsets[row + 1] as usize);
+            write_list(out, list.values(), range(list.offsets(), row));
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            let offsets = list.value_offsets();
-            write_list(out, list.values(), offsets[row] as usize, offsets[row + 1] as usize);
+            write_list(out, list.values(), range(list.offsets(), row));
         }
         DataType::FixedSizeList(..) => {
             let value = array.as_fixed_size_list().value(row);
-            write_list(out, &value, 0, value.len());
+            write_list(out, &value, 0..value.len());
         }
         DataType::Struct(_) => write_struct(out, array.as_struct(), row),
         DataType::Map(..) => write_map(out, array.as_map(), row),
@@ -95,10 +95,10 @@ fn write_number_or_time(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
         DataType::Decimal256(..) => write_decimal::<Decimal256Type>(out, array, row),
         DataType::Duration(TimeUnit::Second) => write_integer::<DurationSecondType>(out, array, row),
         DataType::Duration(TimeUnit::Millisecond) => {
-            write_integer::<DurationMillisecondType>(out, array, row)
+            write_integer::<DurationMillisecondType>(out, array, row);
         }
         DataType::Duration(TimeUnit::Microsecond) => {
-            write_integer::<DurationMicrosecondType>(out, array, row)
+            write_integer::<DurationMicrosecondType>(out, array, row);
         }
         DataType::Duration(TimeUnit::Nanosecond) => write_integer::<DurationNanosecondType>(out, array, row),
         DataType::Date32 => write_time::<Date32Type>(out, array, row, TimeForm::Date),
@@ -181,10 +181,15 @@ fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     write_text(out, &base64::engine::general_purpose::STANDARD.encode(bytes));
 }
 
-fn write_list(out: &mut Vec<u8>, values: &dyn Array, from: usize, to: usize) {
+/// Where the items of a row lie.
+fn range<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, row: usize) -> Range<usize> {
+    offsets[row].as_usize()..offsets[row + 1].as_usize()
+}
+
+fn write_list(out: &mut Vec<u8>, values: &dyn Array, range: Range<usize>) {
     out.push(b'[');
-    for index in from..to {
-        if index > from {
+    for index in range.clone() {
+        if index > range.start {
             out.push(b',');
         }
         write_value(out, values, index);
@@ -207,15 +212,14 @@ fn write_struct(out: &mut Vec<u8>, array: &StructArray, row: usize) {
 
 /// An object when the keys are text, else a list of `[key, value]`.
 fn write_map(out: &mut Vec<u8>, array: &MapArray, row: usize) {
-    let offsets = array.value_offsets();
-    let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+    let range = range(array.offsets(), row);
     let (keys, values) = (array.keys(), array.values());
     let text_keys = matches!(keys.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let (open, pair, close): (&[u8], &[u8], &[u8]) =
         if text_keys { (b"{", b":", b"}") } else { (b"[", b",", b"]") };
     out.extend_from_slice(open);
-    for index in from..to {
-        if index > from {
+    for index in range.clone() {
+        if index > range.start {
             out.push(b',');
         }
         if !text_keys {

@@ -43,7 +43,7 @@ pub enum Compression {
 
 enum Output {
     Zstd { file: ShardFile, compressor: Compressor<'static> },
-    Gzip(GzEncoder<ShardFile>),
+    Gzip(Box<GzEncoder<ShardFile>>),
     Plain(ShardFile),
 }
 
@@ -90,11 +90,10 @@ impl JsonlWriter {
         let file = ShardFile::create(path)?;
         let output = match compression {
             Compression::None => Output::Plain(file),
-            Compression::Gzip => Output::Gzip(
-                GzBuilder::new()
-                    .operating_system(GZIP_UNKNOWN_SYSTEM)
-                    .write(file, flate2::Compression::default()),
-            ),
+            Compression::Gzip => {
+                let header = GzBuilder::new().operating_system(GZIP_UNKNOWN_SYSTEM);
+                Output::Gzip(Box::new(header.write(file, flate2::Compression::default())))
+            }
             Compression::Zstd => {
                 let mut compressor = Compressor::new(ZSTD_LEVEL).map_err(broken)?;
                 compressor.include_checksum(true).map_err(broken)?;

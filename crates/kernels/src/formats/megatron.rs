@@ -147,7 +147,8 @@ impl MegatronWriter {
             expected: "list of u32".to_owned(),
             got: list.data_type().to_string(),
         })?;
-        let offsets: Vec<usize> = list.offsets().iter().map(|&offset| offset as usize).collect();
+        let offsets: Vec<usize> =
+            list.offsets().iter().map(|&offset| offset.cast_unsigned() as usize).collect();
         let lengths: Vec<u32> = offsets.windows(2).map(|ends| (ends[1] - ends[0]) as u32).collect();
         let mut row = 0;
         while row < lengths.len() {
@@ -367,7 +368,7 @@ mod tests {
     /// The documents of a shard, by the layout in the module's documentation.
     fn read(shard: &MegatronShard) -> Vec<Vec<u32>> {
         let [bin, idx] = [0, 1].map(|file| std::fs::read(&shard.files[file].1.path).unwrap());
-        let number = |at: usize| i64::from_le_bytes(idx[at..at + 8].try_into().unwrap()) as usize;
+        let number = |at: usize| u64::from_le_bytes(idx[at..at + 8].try_into().unwrap()) as usize;
         let sequences = number(18);
         assert_eq!(number(26), sequences + 1);
         let width = if idx[17] == 8 { 2 } else { 4 };

@@ -1,7 +1,9 @@
 //! File formats: one file each; reading and writing of one format are named alike.
 
+pub mod arrow_read;
 pub mod arrow_write;
 pub mod columnar;
+pub mod csv_read;
 pub mod decompress;
 pub mod docs_table;
 pub mod json_value;
@@ -18,4 +20,6 @@ pub mod records;
 pub mod row_layout;
 pub mod row_shards;
 pub mod shard_file;
+pub mod text_read;
 pub mod untrusted;
+pub mod zstd_frames;

@@ -1,4 +1,4 @@
-//! NumPy's `.npy`, version 1.0: a header and the array's bytes, one-dimensional and little-endian.
+//! The `.npy` files of numpy, version 1.0: a header and the array's bytes, one-dimensional and little-endian.
 //!
 //! The layout is that of `numpy.lib.format`: `\x93NUMPY`, 1, 0, the header's length as u16, and a Python
 //! dictionary padded with spaces and a line feed so that the data start at a multiple of 64.

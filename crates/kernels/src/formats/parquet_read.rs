@@ -167,7 +167,7 @@ fn count(value: i64) -> u64 {
 fn without_text_annotations(schema: &SchemaDescriptor) -> Result<Arc<SchemaDescriptor>> {
     let broken = |error: ParquetError| KernelError::format("parquet", error);
     let root = schema.root_schema();
-    let fields = root.get_fields().iter().map(|field| plain_text_field(field)).collect::<Result<_>>()?;
+    let fields = root.get_fields().iter().map(plain_text_field).collect::<Result<_>>()?;
     let root = Type::group_type_builder(root.name()).with_fields(fields).build().map_err(broken)?;
     Ok(Arc::new(SchemaDescriptor::new(Arc::new(root))))
 }
@@ -279,7 +279,7 @@ impl ParquetReader {
                 .with_batch_size(batch_rows as usize)
                 .build()
         });
-        // A group that cannot even be opened fails at its first row, in `next`.
+        // A group that cannot even be opened fails at its first row, in `read_next`.
         let reader = reader.ok();
         self.group = Some(OpenGroup { reader, number, first_row, rows, done: 0, bytes });
     }
@@ -289,7 +289,7 @@ impl ParquetReader {
     ///
     /// # Errors
     /// `ColumnMissing` or `ColumnType` when the file is not what the selection says.
-    pub fn next(&mut self) -> Result<Option<(Converted, u64)>> {
+    pub fn read_next(&mut self) -> Result<Option<(Converted, u64)>> {
         let Some(group) = &mut self.group else { return Ok(None) };
         if group.done >= group.rows {
             self.group = None;

@@ -6,8 +6,11 @@
 //! row that would bring it over [`Limits::bytes`]. A row's bytes are counted from its values (see
 //! [`row_bytes`]), never from buffers, whose sizes depend on how they were made.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, OffsetSizeTrait, RecordBatch, new_empty_array};
+use arrow_array::types::ByteViewType;
+use arrow_array::{Array, ArrayRef, GenericByteViewArray, OffsetSizeTrait, RecordBatch, new_empty_array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, SchemaRef};
 use arrow_select::concat::concat;
@@ -113,6 +116,16 @@ fn join<'a>(pieces: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
     Ok(concat(&pieces)?)
 }
 
+/// The record in buffers of its own, for a slice that would keep more than itself alive.
+///
+/// # Errors
+/// `Internal` from the copying kernel.
+pub fn copied(record: &RecordBatch) -> Result<RecordBatch> {
+    let columns =
+        record.columns().iter().map(|column| join(std::iter::once(column))).collect::<Result<_>>()?;
+    Ok(RecordBatch::try_new(record.schema(), columns)?)
+}
+
 /// Bytes of each of `rows` rows: widths of fixed types, lengths of texts and lists plus eight, nothing for
 /// what a null hides. Equal rows have equal bytes, however they lie in memory.
 #[must_use]
@@ -126,7 +139,9 @@ pub fn row_bytes(columns: &[ArrayRef], rows: usize) -> Vec<u64> {
 
 fn add_bytes(array: &dyn Array, sizes: &mut [u64]) {
     if let Some(width) = fixed_width(array.data_type()) {
-        sizes.iter_mut().for_each(|size| *size += width);
+        for size in sizes {
+            *size += width;
+        }
         return;
     }
     match array.data_type() {
@@ -134,6 +149,14 @@ fn add_bytes(array: &dyn Array, sizes: &mut [u64]) {
         DataType::LargeUtf8 => add_lengths(array.as_string::<i64>().offsets(), array.nulls(), sizes),
         DataType::Binary => add_lengths(array.as_binary::<i32>().offsets(), array.nulls(), sizes),
         DataType::LargeBinary => add_lengths(array.as_binary::<i64>().offsets(), array.nulls(), sizes),
+        DataType::Utf8View => add_valid(view_lengths(array.as_string_view()), array.nulls(), sizes),
+        DataType::BinaryView => add_valid(view_lengths(array.as_binary_view()), array.nulls(), sizes),
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            let values = row_bytes(&[Arc::clone(dictionary.values())], dictionary.values().len());
+            let lengths = dictionary.normalized_keys().into_iter();
+            add_valid(lengths.map(|key| values.get(key).copied().unwrap_or(0)), array.nulls(), sizes);
+        }
         DataType::List(_) => {
             let list = array.as_list::<i32>();
             add_lists(list.offsets(), list.values(), array.nulls(), sizes);
@@ -151,7 +174,7 @@ fn add_bytes(array: &dyn Array, sizes: &mut [u64]) {
             let inner = row_bytes(fields.columns(), array.len());
             add_valid(inner.into_iter(), array.nulls(), sizes);
         }
-        _ => sizes.iter_mut().for_each(|size| *size += OTHER_BYTES),
+        _ => add_valid(std::iter::repeat_n(0, sizes.len()), None, sizes),
     }
 }
 
@@ -166,6 +189,10 @@ fn fixed_width(data_type: &DataType) -> Option<u64> {
         }
         other => other.primitive_width().map(|width| width as u64),
     }
+}
+
+fn view_lengths<T: ByteViewType>(array: &GenericByteViewArray<T>) -> impl Iterator<Item = u64> + '_ {
+    array.lengths().map(u64::from)
 }
 
 fn add_lengths<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, nulls: Option<&NullBuffer>, sizes: &mut [u64]) {

@@ -1,7 +1,7 @@
 //! How the rows of a batch look in an output: `id`, `file`, `position`, then the user's columns.
 //!
 //! Shared by the row sinks and by the documents table beside token shards. The id is filled in (the
-//! user's, else "file:position"), the file is plain text, and whatever only a batch in memory needs
+//! user's, else file and position), the file is plain text, and whatever only a batch in memory needs
 //! (dictionaries, unsigned token ids) becomes what other tools read without ado.
 
 use std::sync::Arc;

@@ -46,19 +46,16 @@ fn fill(items: &[Piece], capacity: u32) -> (Vec<u32>, usize) {
     let mut bin_of = vec![NONE; items.len()];
     for item in order.into_iter().map(|key| key as u32 as usize) {
         let length = items[item].length;
-        let (bin, room) = match rooms.at_least(length as usize) {
-            Some(room) => {
-                let bin = last_with_room[room];
-                last_with_room[room] = before[bin as usize];
-                if last_with_room[room] == NONE {
-                    rooms.remove(room);
-                }
-                (bin, room - length as usize)
+        let (bin, room) = if let Some(room) = rooms.at_least(length as usize) {
+            let bin = last_with_room[room];
+            last_with_room[room] = before[bin as usize];
+            if last_with_room[room] == NONE {
+                rooms.remove(room);
             }
-            None => {
-                before.push(NONE);
-                ((before.len() - 1) as u32, (capacity - length) as usize)
-            }
+            (bin, room - length as usize)
+        } else {
+            before.push(NONE);
+            ((before.len() - 1) as u32, (capacity - length) as usize)
         };
         bin_of[item] = bin;
         if room > 0 {

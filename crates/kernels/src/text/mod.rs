@@ -1,3 +1,6 @@
 //! Text: measures, normalisation, cutting.
 
+pub mod chunk;
 pub mod count;
+pub mod normalize;
+mod scrub;

@@ -38,8 +38,11 @@ const SPELLINGS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Name, pattern and special tokens of the published encodings.
-const ENCODINGS: [(&str, &str, &[(&str, u32)]); 6] = [
+/// Name, pattern and special tokens of an encoding.
+type Encoding = (&'static str, &'static str, &'static [(&'static str, u32)]);
+
+/// The published encodings.
+const ENCODINGS: [Encoding; 6] = [
     ("gpt2", GPT2, &[("<|endoftext|>", 50256)]),
     ("r50k_base", GPT2, &[("<|endoftext|>", 50256)]),
     ("p50k_base", GPT2, &[("<|endoftext|>", 50256)]),
@@ -84,7 +87,8 @@ pub(super) fn is_encoder(value: &Value) -> bool {
 /// Reads an encoder of the npm package: `{pat_str, special_tokens, bpe_ranks}`, where each line of the
 /// ranks is `! FIRST_RANK TOKEN TOKEN …`.
 pub(super) fn read_encoder(value: &mut Value) -> Result<Loaded> {
-    let special = serde_json::from_value(value["special_tokens"].take()).map_err(failed)?;
+    let special: BTreeMap<String, u32> =
+        serde_json::from_value(value["special_tokens"].take()).map_err(failed)?;
     let mut ranks = Ranks::default();
     for (line, text) in value["bpe_ranks"].as_str().unwrap_or_default().lines().enumerate() {
         let mut words = text.split_ascii_whitespace();
@@ -94,7 +98,7 @@ pub(super) fn read_encoder(value: &mut Value) -> Result<Loaded> {
             insert(&mut ranks, token.as_bytes(), rank, line)?;
         }
     }
-    build(&ranks, value["pat_str"].as_str().unwrap_or_default(), special)
+    build(&ranks, value["pat_str"].as_str().unwrap_or_default(), &special)
 }
 
 /// Reads a rank file: a base64 token and its rank on each line.
@@ -114,7 +118,7 @@ pub(super) fn read_ranks(bytes: &[u8], options: &LoadOptions) -> Result<Loaded> 
         return Err(KernelError::Tokenizer { reason: "the file is empty".to_owned() });
     }
     let (pattern, special) = pattern_of(options)?;
-    build(&ranks, &pattern, special)
+    build(&ranks, &pattern, &special)
 }
 
 fn insert(ranks: &mut Ranks, token: &[u8], rank: u32, line: usize) -> Result<()> {
@@ -166,7 +170,7 @@ fn pattern_of(options: &LoadOptions) -> Result<(String, BTreeMap<String, u32>)> 
     }
 }
 
-fn build(ranks: &Ranks, pattern: &str, special: BTreeMap<String, u32>) -> Result<Loaded> {
+fn build(ranks: &Ranks, pattern: &str, special: &BTreeMap<String, u32>) -> Result<Loaded> {
     let pattern = SPELLINGS.iter().find(|(other, _)| *other == pattern).map_or(pattern, |(_, ours)| ours);
     // tiktoken takes what the pattern matches and drops what it does not.
     let split = regex_split(pattern, SplitDelimiterBehavior::Removed, true)?;
@@ -237,6 +241,8 @@ fn last_merge(token: &[u8], ranks: &Ranks, ends: &mut Vec<usize>) -> Option<usiz
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::tokenize::{EncodeRules, Tokenizer};
     use proptest::prelude::*;
@@ -267,7 +273,7 @@ mod tests {
         }
         let mut file = String::new();
         for (token, rank) in &ranks {
-            file.push_str(&format!("{} {rank}\n", encode_base64(token)));
+            writeln!(file, "{} {rank}", encode_base64(token)).unwrap();
         }
         (ranks, file.into_bytes())
     }

@@ -111,9 +111,9 @@ where
 /// Offsets from 0 as 32 bits; `None` when they do not fit.
 fn narrow<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> Option<OffsetBuffer<i32>> {
     let first = offsets.first().as_usize();
-    i32::try_from(offsets.last().as_usize() - first).ok()?;
-    let narrowed: Vec<i32> = offsets.iter().map(|offset| (offset.as_usize() - first) as i32).collect();
-    Some(OffsetBuffer::new(narrowed.into()))
+    let narrowed: Option<Vec<i32>> =
+        offsets.iter().map(|offset| i32::try_from(offset.as_usize() - first).ok()).collect();
+    Some(OffsetBuffer::new(narrowed?.into()))
 }
 
 fn checked<'a>(

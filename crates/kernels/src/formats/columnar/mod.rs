@@ -216,7 +216,7 @@ impl Selection {
             Some(texts) => texts?,
             None => StringArray::new_null(array.len()),
         };
-        for row in 0..texts.len() {
+        for (row, skipped) in skipped.iter_mut().enumerate() {
             if texts.is_null(row) {
                 let (code, what) = match wrong {
                     Some(kind) if array.is_valid(row) => ("text-type", kind),
@@ -226,13 +226,13 @@ impl Selection {
                     OnMissing::Quarantine => {
                         faults.add(row, code, format!("the document is {what}, not a string"), &[]);
                     }
-                    OnMissing::Skip => skipped[row] = true,
+                    OnMissing::Skip => *skipped = true,
                     OnMissing::Empty => {}
                 }
-            } else if texts.value_length(row) as u64 > self.max_record_bytes {
+            } else if texts.value(row).len() as u64 > self.max_record_bytes {
                 let reason = format!(
                     "the document has {} bytes, more than maxRecordBytes ({})",
-                    texts.value_length(row),
+                    texts.value(row).len(),
                     self.max_record_bytes
                 );
                 faults.add(row, "record-too-long", reason, &[]);

@@ -15,8 +15,8 @@ pub use sample::JsonlSampler;
 pub use scan::{Fault, Kind, Scanner};
 
 use self::scan::Scan;
-use super::records::column::{ColumnBuilder, ColumnKind};
-use super::records::rows::{OnMissing, RowOptions, Rows};
+use super::records::column::{ColumnBuilder, ColumnKind, TextColumn};
+use super::records::rows::{Document, RowOptions, Rows};
 use super::records::{RecordFormat, lines, utf8};
 use crate::batch;
 use crate::error::Result;
@@ -24,27 +24,17 @@ use crate::error::Result;
 /// Where the value of a key goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
-    /// The document; its column in the batch, if it has one.
-    Text(Option<usize>),
+    /// The document.
+    Text,
     Id,
     Column(usize),
     Unknown,
 }
 
-/// What a record's text turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Text {
-    Missing,
-    Good,
-    Wrong(Kind),
-}
-
 /// Reads JSON Lines into rows.
 pub struct JsonlFormat {
-    on_missing: OnMissing,
     count_unknown: bool,
     targets: FxHashMap<Box<str>, Target>,
-    text_column: Option<usize>,
     names: Vec<(String, ColumnKind)>,
     /// Raw keys of the record before with their targets: records of a file mostly agree.
     expected: Vec<(Box<str>, Target)>,
@@ -57,21 +47,16 @@ impl JsonlFormat {
     /// A reader of the given columns.
     pub fn new(options: &RowOptions) -> Self {
         let mut targets = FxHashMap::default();
-        let mut text_column = None;
         for (index, column) in options.columns.iter().enumerate() {
-            if column.name == batch::TEXT {
-                text_column = Some(index);
-            } else {
+            if column.name != batch::TEXT {
                 targets.insert(column.name.as_str().into(), Target::Column(index));
             }
         }
         targets.insert(options.id.as_str().into(), Target::Id);
-        targets.insert(options.text.as_str().into(), Target::Text(text_column));
+        targets.insert(options.text.as_str().into(), Target::Text);
         Self {
-            on_missing: options.on_missing,
             count_unknown: options.count_unknown,
             targets,
-            text_column,
             names: options.columns.iter().map(|column| (column.name.clone(), column.kind)).collect(),
             expected: Vec::new(),
             stack: Vec::new(),
@@ -80,7 +65,7 @@ impl JsonlFormat {
     }
 
     /// Walks the record and stages its values.
-    fn stage(&mut self, record: &str, rows: &mut Rows) -> Scan<Text> {
+    fn stage(&mut self, record: &str, rows: &mut Rows) -> Scan<Document> {
         let mut stack = std::mem::take(&mut self.stack);
         let mut scanner = Scanner::new(record, &mut stack);
         let result = self.stage_object(&mut scanner, rows);
@@ -88,7 +73,7 @@ impl JsonlFormat {
         result
     }
 
-    fn stage_object(&mut self, scanner: &mut Scanner<'_, '_>, rows: &mut Rows) -> Scan<Text> {
+    fn stage_object(&mut self, scanner: &mut Scanner<'_, '_>, rows: &mut Rows) -> Scan<Document> {
         scanner.whitespace();
         if scanner.peek() != Some(b'{') {
             let kind = scanner.skip_value()?;
@@ -98,7 +83,7 @@ impl JsonlFormat {
         }
         scanner.eat(b'{');
         scanner.whitespace();
-        let mut text = Text::Missing;
+        let mut text = Document::Missing;
         if !scanner.eat(b'}') {
             for nth in 0.. {
                 let (key, escaped) = scanner.key()?;
@@ -153,15 +138,15 @@ impl JsonlFormat {
         target: Target,
         scanner: &mut Scanner<'_, '_>,
         rows: &mut Rows,
-        text: &mut Text,
+        text: &mut Document,
     ) -> Scan<()> {
         if !self.faults.is_empty() {
             self.faults.retain(|(of, _)| *of != target);
         }
         match target {
             Target::Unknown => scanner.skip_value().map(|_| ()),
-            Target::Text(column) => {
-                *text = self.stage_text(target, column, scanner, rows)?;
+            Target::Text => {
+                *text = self.stage_text(scanner, rows)?;
                 Ok(())
             }
             Target::Id => self.stage_id(scanner, rows),
@@ -173,39 +158,23 @@ impl JsonlFormat {
         }
     }
 
-    fn stage_text(
-        &mut self,
-        target: Target,
-        column: Option<usize>,
-        scanner: &mut Scanner<'_, '_>,
-        rows: &mut Rows,
-    ) -> Scan<Text> {
-        // Whether a row is taken may not depend on the columns asked for, so the document is checked even
-        // when it is not one of them.
-        let Some(ColumnBuilder::String(out)) = column.map(|index| &mut rows.columns[index]) else {
-            return self.check_text(target, scanner);
-        };
+    /// Whether a row is taken may not depend on the columns asked for, so the document is checked even when
+    /// it is not one of them.
+    fn stage_text(&mut self, scanner: &mut Scanner<'_, '_>, rows: &mut Rows) -> Scan<Document> {
+        let mut scratch = TextColumn::default();
+        let out = rows.text().unwrap_or(&mut scratch);
         if scanner.peek() == Some(b'"') {
             out.begin();
             if let Err(fault) = scanner.string_into(out)? {
-                self.faults.push((target, fault));
+                self.faults.push((Target::Text, fault));
             }
-            return Ok(Text::Good);
+            return Ok(Document::Good);
         }
         out.rollback();
-        scanner.skip_value().map(Text::Wrong)
-    }
-
-    /// Checks the document without keeping it.
-    fn check_text(&mut self, target: Target, scanner: &mut Scanner<'_, '_>) -> Scan<Text> {
-        if scanner.peek() != Some(b'"') {
-            return scanner.skip_value().map(Text::Wrong);
-        }
-        let mut scratch = super::records::column::TextColumn::default();
-        if let Err(fault) = scanner.string_into(&mut scratch)? {
-            self.faults.push((target, fault));
-        }
-        Ok(Text::Good)
+        Ok(match scanner.skip_value()? {
+            Kind::Null => Document::Null,
+            kind => Document::Wrong(kind.name()),
+        })
     }
 
     /// Any value makes an id: a string as it is, everything else as its JSON text.
@@ -224,40 +193,6 @@ impl JsonlFormat {
             rows.id.push_str(scanner.slice(from, scanner.at()));
         }
         Ok(())
-    }
-
-    /// Applies the policy for missing text; true when the row stays.
-    fn judge_text(&self, text: Text, offset: u64, record: &str, rows: &mut Rows) -> bool {
-        if text == Text::Good {
-            return true;
-        }
-        match self.on_missing {
-            OnMissing::Empty => {
-                if let Some(ColumnBuilder::String(out)) =
-                    self.text_column.map(|index| &mut rows.columns[index])
-                {
-                    out.begin();
-                }
-                true
-            }
-            OnMissing::Skip => {
-                rows.rollback();
-                rows.counts.pruned += 1;
-                false
-            }
-            OnMissing::Quarantine => {
-                let (code, reason) = match text {
-                    Text::Missing => ("text-missing", "the record has no document column".to_owned()),
-                    Text::Wrong(Kind::Null) => ("text-null", "the document is null".to_owned()),
-                    Text::Wrong(kind) => {
-                        ("text-type", format!("the document is {}, not a string", kind.name()))
-                    }
-                    Text::Good => return true,
-                };
-                rows.reject(offset, record.as_bytes(), code, reason);
-                false
-            }
-        }
     }
 }
 
@@ -308,7 +243,7 @@ fn stage_column(
 }
 
 /// A JSON number as an integer, when it is one exactly: `7`, also `7.0` and `7e0`.
-pub(crate) fn int64(raw: &str) -> Option<i64> {
+pub(super) fn int64(raw: &str) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     raw.parse::<i64>().ok().or_else(|| {
         let value: f64 = raw.parse().ok()?;
@@ -317,7 +252,7 @@ pub(crate) fn int64(raw: &str) -> Option<i64> {
 }
 
 /// A JSON number as the nearest float; none when it is an integer that floats skip, or overflows.
-pub(crate) fn float64(raw: &str) -> Option<f64> {
+pub(super) fn float64(raw: &str) -> Option<f64> {
     let value: f64 = raw.parse().ok()?;
     let lossy = raw.parse::<i64>().is_ok_and(|integer| value as i128 != i128::from(integer));
     (value.is_finite() && !lossy).then_some(value)
@@ -329,8 +264,8 @@ fn end_of_record(scanner: &mut Scanner<'_, '_>) -> Scan<()> {
 }
 
 /// A key with its escapes decoded; lone surrogates become U+FFFD, which no column name asks for.
-pub(crate) fn unescape(raw: &str) -> String {
-    let mut out = super::records::column::TextColumn::default();
+fn unescape(raw: &str) -> String {
+    let mut out = TextColumn::default();
     out.begin();
     let quoted = format!("\"{raw}\"");
     match Scanner::new(&quoted, &mut Vec::new()).string_into(&mut out) {
@@ -360,7 +295,7 @@ impl RecordFormat for JsonlFormat {
                 return Ok(());
             }
         };
-        if !self.judge_text(text, offset, record, rows) {
+        if !rows.take_document(text, offset, bytes) {
             return Ok(());
         }
         if !self.faults.is_empty() {

@@ -153,7 +153,7 @@ fn value(node: &Value, row: &Row, at: u64) -> Option<Scalar> {
         "unsigned" => row.unsigned.map(|int| Scalar::Int(i64::from(int))),
         "float" => row.float.map(Scalar::Float),
         "flag" => row.flag.map(Scalar::Bool),
-        "__position" => Some(Scalar::Int(at as i64)),
+        "__position" => i64::try_from(at).ok().map(Scalar::Int),
         _ => Some(Scalar::Text(b"f.parquet".to_vec())),
     }
 }

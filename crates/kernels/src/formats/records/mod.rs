@@ -9,6 +9,7 @@
 //! satisfies from < s <= to, and the one at 0 if from is 0.
 
 pub mod column;
+pub mod cutter;
 mod input;
 pub mod lines;
 pub mod rows;
@@ -41,6 +42,14 @@ pub trait RecordFormat: Send {
     /// `bytes`, line end included. `None` when it goes on past `bytes`.
     fn end(&mut self, bytes: &[u8]) -> Option<usize>;
 
+    /// Steps over bytes at the start of a file that belong to no record (a byte order mark).
+    fn skip(&mut self, _bytes: u64) {}
+
+    /// Whether a record's last line end is part of it.
+    fn keeps_line_ends(&self) -> bool {
+        false
+    }
+
     /// Takes one record (without `\n` or `\r\n`), which starts at `offset`.
     ///
     /// # Errors
@@ -58,6 +67,16 @@ pub trait RecordFormat: Send {
     /// Whether a file of no bytes is a record too.
     fn empty_is_record(&self) -> bool {
         false
+    }
+
+    /// Whether the first record of a file names the columns of the others.
+    fn has_header(&self) -> bool {
+        false
+    }
+
+    /// The names of the columns that the first records give, if this is one that does.
+    fn header(&self, _record: &[u8]) -> Option<Vec<String>> {
+        None
     }
 
     /// For formats that sample instead of reading: records seen, and their columns.
@@ -260,6 +279,9 @@ impl RecordReader {
                 None if self.bom.found() => {
                     self.at += 3;
                     self.record_at = self.at;
+                    self.format.skip(3);
+                    // The mark and the first record have one owner, wherever the range ends.
+                    self.range.to = self.range.to.map(|to| to.max(self.at));
                 }
                 None => {}
             }
@@ -335,7 +357,7 @@ impl RecordReader {
     }
 
     fn whole_record(&mut self, bytes: &[u8], last: bool) -> Result<()> {
-        let record = lines::trim_end(bytes);
+        let record = if self.format.keeps_line_ends() { bytes } else { lines::trim_end(bytes) };
         if record.len() > self.max_record_bytes {
             self.reject_too_long(bytes.len() as u64, &bytes[..bytes.len().min(KEPT_BYTES)]);
             Ok(())
@@ -371,7 +393,9 @@ impl RecordReader {
             self.rows.reject_long(self.record_at, length, kept, ended.code(), reason);
         } else if self.passed_over > 0 {
             self.reject_too_long(length, &carry);
-        } else if (in_record && owned) || (self.at == 0 && self.format.empty_is_record()) {
+        } else if (in_record && owned)
+            || (!in_record && self.range.from == 0 && self.format.empty_is_record())
+        {
             self.whole_record(&carry, true)?;
         }
         self.passed_over = 0;

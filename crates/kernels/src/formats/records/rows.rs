@@ -30,6 +30,19 @@ pub enum OnMissing {
     Empty,
 }
 
+/// What a record's document turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// There is no such column.
+    Missing,
+    /// It is null.
+    Null,
+    /// It is something else, as in "a number".
+    Wrong(&'static str),
+    /// It is text and was staged.
+    Good,
+}
+
 /// One user column of the batches.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ColumnOption {
@@ -78,6 +91,9 @@ pub struct Counts {
 
 /// Rows in the making; formats stage a row column by column and then commit it or roll it back.
 pub struct Rows {
+    on_missing: OnMissing,
+    /// The document's column, if it is one of the batch.
+    text_column: Option<usize>,
     fields: Vec<Field>,
     /// The user columns in the order of [`RowOptions::columns`].
     pub columns: Vec<ColumnBuilder>,
@@ -111,6 +127,8 @@ impl Rows {
             });
         }
         Ok(Self {
+            on_missing: options.on_missing,
+            text_column: options.columns.iter().position(|column| column.name == batch::TEXT),
             fields: options.columns.iter().map(|column| column.kind.field(&column.name)).collect(),
             columns: options.columns.iter().map(|column| ColumnBuilder::new(column.kind)).collect(),
             id: TextColumn::default(),
@@ -156,6 +174,38 @@ impl Rows {
         self.rollback();
         let reject = Reject::of_bytes(&self.file, offset, record, code, reason);
         self.push_reject(reject);
+    }
+
+    /// Applies the policy for missing text to the staged row; true when it stays.
+    pub fn take_document(&mut self, document: Document, offset: u64, record: &[u8]) -> bool {
+        let (code, reason) = match document {
+            Document::Good => return true,
+            Document::Missing => ("text-missing", "the record has no document column".to_owned()),
+            Document::Null => ("text-null", "the document is null".to_owned()),
+            Document::Wrong(kind) => ("text-type", format!("the document is {kind}, not a string")),
+        };
+        match self.on_missing {
+            OnMissing::Quarantine => self.reject(offset, record, code, reason),
+            OnMissing::Skip => {
+                self.rollback();
+                self.counts.pruned += 1;
+            }
+            OnMissing::Empty => {
+                if let Some(out) = self.text() {
+                    out.begin();
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The document's column, if it is one of the batch.
+    pub fn text(&mut self) -> Option<&mut TextColumn> {
+        match self.columns.get_mut(self.text_column?) {
+            Some(ColumnBuilder::String(column)) => Some(column),
+            _ => None,
+        }
     }
 
     /// Adds a reject whose record is longer than the bytes that were kept of it.

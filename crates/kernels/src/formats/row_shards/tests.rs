@@ -53,7 +53,10 @@ fn row() -> impl Strategy<Value = Row> {
 }
 
 fn batch(rows: &[Row], first: usize) -> Batch {
-    let ids = rows.iter().enumerate().map(|(i, _)| ((first + i) % 3 != 0).then(|| format!("r{}", first + i)));
+    let ids = rows
+        .iter()
+        .enumerate()
+        .map(|(i, _)| (!(first + i).is_multiple_of(3)).then(|| format!("r{}", first + i)));
     let positions = (first..first + rows.len()).map(|i| i as u64 * 7).collect();
     let identity = Identity::of_file("in/a.jsonl", positions, ids.collect());
     let mut tokens = ListBuilder::new(UInt32Builder::new());
@@ -247,15 +250,15 @@ fn a_column_that_changes_its_type_is_named() {
 
 #[test]
 fn the_documents_table_is_aligned_with_the_selected_rows() {
-    let rows: Vec<Row> = (0..10)
+    let rows: Vec<Row> = (0_u8..10)
         .map(|i| Row {
             text: Some(format!("t{i}")),
-            number: Some(i),
+            number: Some(i64::from(i)),
             float: 0.5,
             flag: None,
             json: None,
             kind: None,
-            tokens: Some(vec![1; i as usize]),
+            tokens: Some(vec![1; usize::from(i)]),
         })
         .collect();
     let folder = scratch();

@@ -1,15 +1,16 @@
-//! `NativeRecordReader`: record formats (JSON Lines, …) from chunks of bytes to batches and rejects.
+//! `NativeRecordReader`: record formats (JSON Lines, CSV, text) from chunks of bytes to batches and rejects.
 
-use gristmill_kernels::formats::jsonl::{JsonlFormat, JsonlSampler};
+mod cutter;
+mod format;
+
 use gristmill_kernels::formats::records::rows::RowOptions;
-use gristmill_kernels::formats::records::{RecordFormat, RecordReader};
+use gristmill_kernels::formats::records::{Ended, RecordReader};
 use gristmill_kernels::reject::Reject;
 use gristmill_kernels::{KernelError, Result};
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use self::format::{FormatOptions, parse};
 use crate::batch::NativeBatch;
 use crate::guard::guard;
 
@@ -72,6 +73,12 @@ pub struct NativeEnded {
     pub reason: String,
 }
 
+impl From<Ended> for NativeEnded {
+    fn from(ended: Ended) -> Self {
+        Self { corrupt: ended.corrupt, reason: ended.reason }
+    }
+}
+
 /// A column found in a sample.
 #[napi(object)]
 pub struct NativeSampledColumn {
@@ -89,32 +96,6 @@ pub struct NativeSample {
     pub records: f64,
     /// Their columns in the order of appearance.
     pub columns: Vec<NativeSampledColumn>,
-}
-
-/// The record format and its own options.
-#[derive(Deserialize)]
-#[serde(tag = "format", rename_all = "lowercase")]
-enum FormatOptions {
-    Jsonl,
-}
-
-impl FormatOptions {
-    fn reader(self, rows: &RowOptions) -> Box<dyn RecordFormat> {
-        match self {
-            Self::Jsonl => Box::new(JsonlFormat::new(rows)),
-        }
-    }
-
-    fn sampler(self) -> Box<dyn RecordFormat> {
-        match self {
-            Self::Jsonl => Box::new(JsonlSampler::default()),
-        }
-    }
-}
-
-fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
-    serde_json::from_str(json)
-        .map_err(|error| KernelError::Option { name: "reader options".to_owned(), reason: error.to_string() })
 }
 
 /// Reads ranges of files into batches and rejects.
@@ -137,7 +118,7 @@ impl NativeRecordReader {
     pub fn new(format: String, rows: String) -> napi::Result<Self> {
         guard("reader.new", || {
             let (format, rows): (FormatOptions, RowOptions) = (parse(&format)?, parse(&rows)?);
-            Ok(Self { inner: Some(RecordReader::new(format.reader(&rows), &rows)?) })
+            Ok(Self { inner: Some(RecordReader::new(format.reader(&rows)?, &rows)?) })
         })
     }
 
@@ -146,7 +127,7 @@ impl NativeRecordReader {
     pub fn sampler(format: String, rows: String) -> napi::Result<Self> {
         guard("reader.sampler", || {
             let (format, rows): (FormatOptions, RowOptions) = (parse(&format)?, parse(&rows)?);
-            Ok(Self { inner: Some(RecordReader::new(format.sampler(), &rows)?) })
+            Ok(Self { inner: Some(RecordReader::new(format.sampler()?, &rows)?) })
         })
     }
 
@@ -172,10 +153,7 @@ impl NativeRecordReader {
     /// Ends the range; why it ended early, if it did.
     #[napi]
     pub fn end(&mut self) -> napi::Result<Option<NativeEnded>> {
-        guard("reader.end", || {
-            let ended = self.get()?.end()?;
-            Ok(ended.map(|ended| NativeEnded { corrupt: ended.corrupt, reason: ended.reason }))
-        })
+        guard("reader.end", || Ok(self.get()?.end()?.map(Into::into)))
     }
 
     /// The rows so far if they make a batch of `target` bytes.

@@ -1,0 +1,97 @@
+/**
+ * Removes rows for which a condition does not hold.
+ *
+ * A condition is an expression (docs/expressions.md) or, in a pipeline module, a function of the row. As in
+ * SQL, a row for which the expression is unknown, because a column is null, is removed. The operands of a
+ * top-level `and` are rules of their own: each removed row is recorded under the first that it fails, with
+ * the measured value and the threshold where the rule is `measure op number`.
+ */
+import { z } from 'zod'
+import { conjuncts, parseCondition, printExpression, simpleThreshold } from '../expressions/index.js'
+import type { Columns } from '../kernels/batch.js'
+import { Expression } from '../kernels/expression.js'
+import { RowReader } from '../kernels/rows.js'
+import { type StepContext, type StepRunner, defineMapStep } from './step.js'
+import { type RowFunction, forEachRow } from './user-function.js'
+
+const FilterConfig = z.union(
+  [
+    z.string().describe('condition that the rows to keep fulfil, as in length(text) >= 64'),
+    z
+      .strictObject({ expr: z.string().describe('condition that the rows to keep fulfil, as in length(text) >= 64') })
+      .readonly(),
+    z
+      .strictObject({
+        function: z.int().min(0).describe('index of a function of the pipeline module; set by .filter()'),
+      })
+      .readonly(),
+  ],
+  { error: 'expected a condition, as in "length(text) >= 64"' },
+)
+
+export type FilterConfig = z.infer<typeof FilterConfig>
+
+/** One condition all of whose failures are recorded alike. */
+interface Rule {
+  readonly ast: object
+  readonly rule: string
+  readonly threshold: number | undefined
+}
+
+export type FilterPayload =
+  | { readonly kind: 'expression'; readonly rules: readonly Rule[] }
+  | { readonly kind: 'function'; readonly function: number; readonly columns: Columns }
+
+export const filter = defineMapStep<FilterConfig, FilterPayload>({
+  name: 'filter',
+  summary: 'removes the rows for which a condition does not hold',
+  example: '- filter: "length(text) >= 64"',
+  config: FilterConfig,
+
+  async prepare(config, { columns, place }) {
+    if (typeof config === 'object' && 'function' in config) {
+      return { columns, identity: null, payload: { kind: 'function', function: config.function, columns } }
+    }
+    const { ast } = parseCondition(typeof config === 'string' ? config : config.expr, columns, place)
+    const rules = conjuncts(ast).map((part) => ({
+      ast: part,
+      rule: printExpression(part),
+      threshold: simpleThreshold(part)?.threshold,
+    }))
+    return { columns, identity: null, payload: { kind: 'expression', rules } }
+  },
+
+  open: (payload, context) =>
+    payload.kind === 'expression'
+      ? byExpression(payload.rules, context)
+      : byFunction(context.userFunction(payload.function) as RowFunction, payload.columns, context),
+})
+
+function byExpression(rules: readonly Rule[], { removed, step }: StepContext): StepRunner {
+  const compiled = rules.map((rule) => ({ ...rule, expression: new Expression(rule.ast) }))
+  return {
+    run(batch) {
+      for (const { expression, rule, threshold } of compiled) {
+        if (batch.keptRows === 0) break
+        expression.filter(batch, removed, { step, rule, threshold })
+      }
+      return undefined
+    },
+    [Symbol.dispose]() {},
+  }
+}
+
+function byFunction(fn: RowFunction, columns: Columns, { removed, step }: StepContext): StepRunner {
+  return {
+    async run(batch) {
+      const keep = new Uint8Array(Math.ceil(batch.rows / 8))
+      using reader = new RowReader(batch, columns)
+      await forEachRow(batch, reader, step, fn, (result, _row, index) => {
+        if (result) keep[index >> 3]! |= 1 << (index & 7)
+      })
+      batch.change((handle) => removed.remove(handle, keep, step, 'function'))
+      return undefined
+    },
+    [Symbol.dispose]() {},
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The real command in a process of its own, and what it left behind.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { stringify } from 'yaml'
+import type { Manifest } from '../src/engine/manifest.js'
+import type { Metrics } from '../src/observe/metrics.js'
+import { place } from './corpora.js'
+
+const BIN = fileURLToPath(new URL('../bin/gristmill.js', import.meta.url))
+
+/** A folder that goes away with the test. */
+export function testFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `gristmill-${name}-`))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly seconds: number
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  /** Runs the command under another one, as in `['setpriv', '--reuid=65534', '--']`. */
+  readonly under?: readonly string[]
+  /** Called with the process once it is started. */
+  readonly onStart?: (child: ChildProcess) => void
+}
+
+/** Runs `gristmill ARGS` to its end. */
+export function gristmill(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+  return command([process.execPath, BIN, ...args], options)
+}
+
+/** Runs any command to its end. */
+export async function command(words: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+  const { env = {}, cwd, under = [], onStart } = options
+  const [program, ...args] = [...under, ...words]
+  const started = performance.now()
+  const child = spawn(program!, args, {
+    cwd,
+    env: { ...process.env, NO_COLOR: '1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+  onStart?.(child)
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (exit, by) => resolve([exit, by]))
+  })
+  return { code, signal, ...output, seconds: (performance.now() - started) / 1000 }
+}
+
+/** A run that must end with exit code 0; fails with what it said otherwise. */
+export async function runWell(
+  file: string,
+  out: string,
+  args: readonly string[] = [],
+  options: CommandOptions = {},
+): Promise<Ended> {
+  const ended = await gristmill(['run', file, '--out', out, ...args], options)
+  if (ended.code !== 0) throw new Error(`exit ${ended.code} ${ended.signal}: ${ended.stderr}`)
+  return ended
+}
+
+/** Writes a pipeline file. */
+export function pipelineFile(root: string, pipeline: object, name = 'pipeline.yaml'): string {
+  return place(join(root, name), stringify(pipeline))
+}
+
+const PROMISED = ['shards', 'packs', 'removed']
+
+/** SHA-256 of each file whose bytes a run promises, by name; `quarantine` is as fixed as the rest. */
+export function outputsOf(out: string, folders: readonly string[] = PROMISED): Record<string, string> {
+  const hashes: Record<string, string> = {}
+  for (const folder of folders.filter((name) => existsSync(join(out, name)))) {
+    for (const name of readdirSync(join(out, folder), { recursive: true, encoding: 'utf8' }).toSorted()) {
+      const file = join(out, folder, name)
+      if (name.includes('.'))
+        hashes[`${folder}/${name}`] = createHash('sha256').update(readFileSync(file)).digest('hex')
+    }
+  }
+  return hashes
+}
+
+export function manifestOf(out: string): Manifest {
+  return JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as Manifest
+}
+
+export function metricsOf(out: string): Metrics {
+  return JSON.parse(readFileSync(join(out, 'metrics.json'), 'utf8')) as Metrics
+}
+
+/** A record as `quarantine/` holds it. */
+export interface QuarantineRecord {
+  readonly file: string
+  readonly offset: number
+  readonly length: number
+  readonly code: string
+  readonly reason: string
+  readonly bytes_base64: string
+}
+
+export function quarantineOf(out: string): QuarantineRecord[] {
+  const folder = join(out, 'quarantine')
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .toSorted()
+    .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1))
+    .map((line) => JSON.parse(line) as QuarantineRecord)
+}
+
+/** Rows in = rows out + removed + quarantined + pruned, less what steps added. */
+export function isBalanced({ totals }: Manifest): boolean {
+  const { rowsIn, added, rowsOut, removed, quarantined, pruned } = totals
+  return rowsIn + added === rowsOut + removed + quarantined + pruned
+}
