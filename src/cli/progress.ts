@@ -44,7 +44,7 @@ export interface Progress {
 export function createProgress(output: Console): Progress {
   if (output.json) return jsonProgress(output)
   if (output.quiet) return { onEvent: () => undefined, say: () => undefined, close: () => undefined }
-  const live = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb' && !process.env['CI']
+  const live = process.stderr.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI']
   return live ? liveProgress(output) : plainProgress(output)
 }
 
