@@ -6,8 +6,6 @@
 mod batch;
 mod columnar;
 mod expression;
-mod expression;
-mod global;
 mod global;
 mod guard;
 mod hash;
