@@ -2,7 +2,7 @@
 import { formatBinaryBytes, formatBytes, formatCount, formatDuration } from '../core/units.js'
 import type { Explanation } from '../index.js'
 import type { Paint } from './paint.js'
-import { renderColumns, renderTable } from './table.js'
+import { renderColumns } from './table.js'
 
 export function renderExplanation(plan: Explanation, paint: Paint): string {
   const columns = plan.columns.map(({ name, type }) => `${name} ${paint.dim(type)}`).join(', ')
@@ -10,13 +10,7 @@ export function renderExplanation(plan: Explanation, paint: Paint): string {
     paint.bold(plan.name),
     '',
     renderColumns([...facts(plan, paint), ['columns out', columns]], ['left', 'left']),
-    '',
-    renderTable(
-      ['stage', 'tasks', 'reads', 'steps', 'writes'],
-      ['left', 'right', 'left', 'left', 'left'],
-      plan.stages.flatMap((stage) => stageRows(stage, paint)),
-      paint,
-    ),
+    ...plan.stages.flatMap((stage, at) => ['', ...renderStage(stage, at + 1, paint)]),
     ...plan.warnings.flatMap((warning) => ['', `${paint.warn('warning')}: ${warning}`]),
   ].join('\n')
 }
@@ -42,15 +36,20 @@ function facts({ inputs, workers, memory, disk, seconds }: Explanation, paint: P
   ]
 }
 
-/** One row a step: the stage is named on its first. */
-function stageRows(stage: Explanation['stages'][number], paint: Paint): string[][] {
-  const tasks = typeof stage.tasks === 'number' ? formatCount(stage.tasks) : stage.tasks
-  const steps = stage.steps.length === 0 ? [{ name: '', summary: '' }] : stage.steps
-  return steps.map(({ name, summary }, at) => {
-    const step = summary === '' ? name : `${name} ${paint.dim(summary)}`
-    const last = at === steps.length - 1
-    return at === 0
-      ? [paint.accent(stage.name), tasks, stage.reads, step, last ? stage.writes : '']
-      : ['', '', '', step, last ? stage.writes : '']
-  })
+/** What the stage reads, does and writes, a line each. */
+function renderStage(
+  { name, tasks, steps, reads, writes }: Explanation['stages'][number],
+  number: number,
+  paint: Paint,
+): string[] {
+  const count = typeof tasks === 'number' ? formatCount(tasks) : tasks
+  const lines = [
+    [paint.dim('reads'), reads],
+    ...steps.map((step) => [paint.accent(step.name), paint.dim(step.summary)]),
+    [paint.dim('writes'), writes],
+  ]
+  return [
+    `${paint.dim(`stage ${number}`)} ${paint.bold(name)} ${paint.dim(`tasks: ${count}`)}`,
+    renderColumns(lines, ['left', 'left']),
+  ]
 }

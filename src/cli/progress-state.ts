@@ -42,6 +42,7 @@ export function advance(state: ProgressState, event: RunEvent, now: number): Pro
       return { ...state, name, workers, memoryBudgetBytes, stages: event.stages.map((stage) => waiting(stage)) }
     }
     case 'stage': {
+      if (!state.stages.some((stage) => stage.name === event.stage)) return state
       const started = (stage: StageState): StageState => ({
         ...stage,
         status: 'running',
@@ -50,12 +51,13 @@ export function advance(state: ProgressState, event: RunEvent, now: number): Pro
         tasksSkipped: event.skipped,
         startedAt: now,
       })
-      return withStage({ ...state, stages: state.stages.map((stage) => ended(stage, now)) }, event.stage, started)
+      return withStage(othersEnded(state, event.stage, now), event.stage, started)
     }
     case 'progress': {
       const moved = (stage: StageState): StageState => ({
         ...stage,
         status: 'running',
+        startedAt: stage.status === 'running' ? stage.startedAt : now - event.seconds,
         tasks: event.tasks,
         tasksDone: event.tasksDone,
         rows: event.rows,
@@ -63,7 +65,7 @@ export function advance(state: ProgressState, event: RunEvent, now: number): Pro
         totalBytes: event.totalBytes,
         samples: withSample(stage.samples, { at: now, bytes: event.bytes }),
       })
-      return withStage({ ...state, rssBytes: event.rssBytes }, event.stage, moved)
+      return withStage({ ...othersEnded(state, event.stage, now), rssBytes: event.rssBytes }, event.stage, moved)
     }
     case 'done':
       return { ...state, stages: state.stages.map((stage) => ended(stage, now)) }
@@ -121,6 +123,11 @@ function waiting(stage: { readonly name: string; readonly tasks: number }): Stag
 
 function ended(stage: StageState, now: number): StageState {
   return stage.status === 'running' ? { ...stage, status: 'finished', tasksDone: stage.tasks, endedAt: now } : stage
+}
+
+/** Stages follow one another: when one shows itself, those before it have ended. */
+function othersEnded(state: ProgressState, name: string, now: number): ProgressState {
+  return { ...state, stages: state.stages.map((stage) => (stage.name === name ? stage : ended(stage, now))) }
 }
 
 function withStage(state: ProgressState, name: string, change: (stage: StageState) => StageState): ProgressState {

@@ -44,7 +44,7 @@ export interface Progress {
 export function createProgress(output: Console): Progress {
   if (output.json) return jsonProgress(output)
   if (output.quiet) return { onEvent: () => undefined, say: () => undefined, close: () => undefined }
-  const live = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb' && !process.env['CI']
+  const live = process.stderr.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI']
   return live ? liveProgress(output) : plainProgress(output)
 }
 
@@ -137,7 +137,8 @@ function taskFacts({ tasks, tasksSkipped }: StageState): string[] {
 
 /** A line a stage and one about the process, none wider than the terminal. */
 export function renderBlock(state: ProgressState, now: number, width: number, paint: Paint): string {
-  const nameWidth = Math.min(24, Math.max(...state.stages.map((stage) => stage.name.length)))
+  const longest = Math.max(...state.stages.map((stage) => stage.name.length))
+  const nameWidth = Math.min(longest, Math.max(16, Math.floor(width * 0.3)))
   const lines = state.stages.map((stage) => renderStage(stage, now, nameWidth, width, paint))
   const memory = `${formatBinaryBytes(state.rssBytes)} of ${formatBinaryBytes(state.memoryBudgetBytes)}`
   const workers = `${state.workers} ${state.workers === 1 ? 'worker' : 'workers'}`

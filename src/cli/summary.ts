@@ -6,12 +6,14 @@ import { renderColumns } from './table.js'
 
 export function renderSummary({ metrics, manifest, out, exitCode }: RunResult, paint: Paint): string {
   const { totals } = metrics
-  const tasksRun = metrics.stages.reduce((sum, stage) => sum + stage.tasksRun, 0)
+  // A run that was complete keeps the metrics of the attempt that worked.
+  const tasksRun = manifest.attempts.at(-1)?.tasksRun ?? 0
   const headline =
     tasksRun === 0
       ? 'was finished before; nothing to do'
       : `finished in ${formatDuration(metrics.wallSeconds)} with ${metrics.workers} ${metrics.workers === 1 ? 'worker' : 'workers'}`
-  const share = (rows: number): string => (rows > 0 ? paint.dim(formatPercent(rows / Math.max(1, totals.rowsIn))) : '')
+  const share = (rows: number): string =>
+    rows > 0 ? paint.dim(formatPercent(rows / Math.max(1, totals.rowsIn), 2)) : ''
   const rows: [string, string, string][] = [['rows in', formatCount(totals.rowsIn), '']]
   if (manifest.totals.added > 0) rows.push(['added', formatCount(manifest.totals.added), ''])
   rows.push(['rows out', formatCount(totals.rowsOut), share(totals.rowsOut)])

@@ -4,32 +4,53 @@ import type { Paint } from './paint.js'
 
 export type Align = 'left' | 'right'
 
-/**
- * Rows under dim headings, two spaces apart, indented by two. The last column is not padded, so that long text
- * there wraps as the terminal likes.
- */
+/** Narrower than this, text in the last column is left to the terminal's own wrapping. */
+const LEAST_WRAP = 24
+
+/** Rows under dim headings, two spaces apart, indented by two. */
 export function renderTable(
   headings: readonly string[],
   align: readonly Align[],
   rows: readonly (readonly string[])[],
   paint: Paint,
 ): string {
-  const lines = [headings.map((heading) => paint.dim(heading)), ...rows]
-  return renderColumns(headings.some((heading) => heading !== '') ? lines : rows, align)
+  return renderColumns([headings.map((heading) => paint.dim(heading)), ...rows], align)
 }
 
-/** The same without headings: `name  value`. */
-export function renderColumns(rows: readonly (readonly string[])[], align: readonly Align[]): string {
+/**
+ * The same without headings: `name  value`. On a terminal of `width` columns a long last column is wrapped
+ * below itself.
+ */
+export function renderColumns(
+  rows: readonly (readonly string[])[],
+  align: readonly Align[],
+  width: number | undefined = process.stdout.columns,
+): string {
   const widths = align.map((_, column) => Math.max(0, ...rows.map((row) => displayWidth(row[column] ?? ''))))
+  const indent = 2 + widths.slice(0, -1).reduce((sum, one) => sum + one + 2, 0)
+  const room = width === undefined ? Infinity : width - indent
   return rows
     .map((row) => {
       const cells = row.map((cell, column) => {
         const fill = ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell)))
-        return align[column] === 'right' ? fill + cell : cell + fill
+        if (align[column] === 'right') return fill + cell
+        if (column < align.length - 1) return cell + fill
+        return room < LEAST_WRAP ? cell : wrap(cell, room).join(`\n${' '.repeat(indent)}`)
       })
       return `  ${cells.join('  ')}`.trimEnd()
     })
     .join('\n')
+}
+
+/** Lines of at most `width` columns, broken between words; a longer word stays whole. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last === undefined || displayWidth(last) + 1 + displayWidth(word) > width) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines
 }
 
 /** Columns a text takes on a terminal; wide characters (Chinese, Japanese, Korean) take two. */

@@ -26,8 +26,11 @@ export const ERROR_CODES = {
   GM_PEER_MISSING: { exit: 2, hint: 'install the optional package named above' },
   GM_FORMAT: { exit: 1, hint: 'the file is damaged or not of the stated format' },
   GM_SCHEMA: { exit: 2, hint: 'give the files one schema, or select `source.columns` that agree' },
-  GM_SHARD_CHECKSUM: { exit: 1, hint: 'the shard is damaged; delete it and run the same command to write it again' },
-  GM_VERIFY: { exit: 1, hint: 'delete the run directory and run again' },
+  GM_SHARD_CHECKSUM: {
+    exit: 1,
+    hint: 'the file is damaged; restore it from a copy, or run into another --out: the bytes will be the same',
+  },
+  GM_VERIFY: { exit: 1, hint: 'restore the files from a copy, or run into another --out' },
   GM_USER_FUNCTION: { exit: 1, hint: 'the function of your pipeline module threw; the cause names the row' },
   GM_USER_MODULE: { exit: 2, hint: 'the module must `export default` a pipeline' },
   GM_DISPOSED: { exit: 1, hint: 'keep the batch until you are done with its views' },

@@ -34,7 +34,7 @@ export async function verify(folder: string, flags: OutputFlags): Promise<number
 
 /** On a terminal, one line that is overwritten; elsewhere nothing. */
 function progressLine(output: Console): (done: { bytes: number; ofBytes: number }) => void {
-  if (output.quiet || output.json || process.stderr.isTTY !== true) return () => undefined
+  if (output.quiet || output.json || !process.stderr.isTTY) return () => undefined
   let last = 0
   return ({ bytes, ofBytes }) => {
     const now = performance.now()

@@ -1,0 +1,86 @@
+/** The pages that list what the code has: each must list exactly that. `UPDATE_DOCS=1` rewrites the generated one. */
+import type { Command } from 'commander'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { ordinary } from '../../test/samples/metrics.js'
+import { sampleRun } from '../../test/samples/run-directory.js'
+import { ERROR_CODES } from '../core/errors.js'
+import type { Manifest } from '../engine/manifest.js'
+import type { Metrics } from '../observe/metrics.js'
+import { createProgram } from './program.js'
+
+const docs = (name: string): string => join(import.meta.dirname, '../../docs', name)
+const END_MARK = '<!-- /commands -->'
+
+const read = (name: string): string => readFileSync(docs(name), 'utf8')
+
+test('docs/cli.md has the commands and flags of the program', () => {
+  const nothing = (): Promise<number> => Promise.resolve(0)
+  const actions = { run: nothing, explain: nothing, inspect: nothing, verify: nothing, steps: nothing, init: nothing }
+  const generated = createProgram(actions, () => undefined)
+    .commands.map(commandPage)
+    .join('\n\n')
+  const page = read('cli.md')
+  const start = page.indexOf('-->\n', page.indexOf('<!-- commands')) + '-->\n'.length
+  const wanted = `${page.slice(0, start)}\n${generated}\n\n${END_MARK}\n`
+  if (process.env['UPDATE_DOCS'] === '1') writeFileSync(docs('cli.md'), wanted)
+  expect(read('cli.md')).toBe(wanted)
+})
+
+function commandPage(command: Command): string {
+  const flags = command.options.map((option) => `| \`${option.flags}\` | ${option.description} |`)
+  const operands = command.registeredArguments.map((argument) => {
+    const name = `${argument.name()}${argument.variadic ? '...' : ''}`
+    return `| \`${argument.required ? `<${name}>` : `[${name}]`}\` | ${argument.description} |`
+  })
+  return [
+    `### gristmill ${command.name()}`,
+    '',
+    command.description(),
+    '',
+    '```',
+    `gristmill ${command.name()} ${command.usage()}`,
+    '```',
+    '',
+    '| flag | meaning |',
+    '|---|---|',
+    ...operands,
+    ...flags,
+  ].join('\n')
+}
+
+test('docs/errors.md has every error code with its exit code and hint, and no other', () => {
+  const documented = [...read('errors.md').matchAll(/^### (GM_\w+)\nExit code (\d+)\. Hint: (.*)$/gm)].map(
+    ([, code, exit, hint]) => [code, { exit: Number(exit), hint }],
+  )
+  expect(Object.fromEntries(documented)).toEqual(ERROR_CODES)
+  expect(documented).toHaveLength(Object.keys(ERROR_CODES).length)
+})
+
+test('docs/run-directory.md has every key of manifest.json and metrics.json, and no other', async () => {
+  const { manifest } = await sampleRun([[[1, 2, 3]]])
+  // Everything that may be absent is here, so that the types hold this list together.
+  const whole: Required<Manifest> = {
+    ...manifest,
+    configuration: null,
+    tokenizer: { path: 'tokenizer.json', checksum: '0', vocabularySize: 1 },
+    truncatedInputs: [{ path: 'a', reason: 'b' }],
+  }
+  const metrics: Required<Metrics> = ordinary
+  const page = read('run-directory.md')
+  expect(documentedKeys(page, 'manifest.json')).toEqual(keysOf(whole).sort())
+  expect(documentedKeys(page, 'metrics.json')).toEqual(keysOf(metrics).sort())
+})
+
+function documentedKeys(page: string, heading: string): string[] {
+  const section = page.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? ''
+  return [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, key]) => key!).sort()
+}
+
+/** Paths of a value's leaves; a list is its first element. */
+function keysOf(value: unknown, path = ''): string[] {
+  if (Array.isArray(value)) return keysOf(value[0], `${path}[]`)
+  if (typeof value !== 'object' || value === null) return [path]
+  return Object.entries(value).flatMap(([key, inner]) => keysOf(inner, path === '' ? key : `${path}.${key}`))
+}
