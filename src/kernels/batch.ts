@@ -15,6 +15,9 @@ export type ColumnType = 'string' | 'int64' | 'float64' | 'boolean' | 'json' | '
 /** User columns of a batch in order: name and type. `text` is one of them, the reserved ones are not. */
 export type Columns = ReadonlyArray<{ readonly name: string; readonly type: ColumnType }>
 
+/** @ts-ignore the optional package may be absent where this is used; the type is `any` then */
+export type ArrowTable = import('apache-arrow').Table
+
 export class Batch implements Disposable {
   readonly #handle: NativeBatch
   readonly #views = new Map<string, NativeColumn>()
@@ -86,7 +89,7 @@ export class Batch implements Disposable {
   }
 
   /** The selected rows as an apache-arrow table; needs the optional package `apache-arrow`. */
-  async toArrow(): Promise<import('apache-arrow').Table> {
+  async toArrow(): Promise<ArrowTable> {
     const { tableFromIPC } = await importPeer<typeof import('apache-arrow')>('apache-arrow')
     return tableFromIPC(this.toIpc())
   }
