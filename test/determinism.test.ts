@@ -53,12 +53,12 @@ test('deduplicated, shuffled, tokenised and packed: many files', async () => {
   expect(shards.length).toBeGreaterThan(1)
 })
 
-test('rows to Parquet, plain files with a predicate', async () => {
+test('rows to Parquet, plain files with a predicate and a filter', async () => {
   const root = testFolder('determinism')
   for (const seed of [1, 2, 3]) place(join(root, `in/${seed}.jsonl`), jsonLines({ seed, bytes: 12 * 2 ** 20 }))
   const file = pipelineFile(root, {
-    source: { paths: ['in'], where: "lang = 'de' and score >= 100" },
-    steps: ['exact-dedup'],
+    source: { paths: ['in'], where: 'score >= 100' },
+    steps: [{ filter: "lang = 'de' and length(text) >= 1500" }, 'exact-dedup'],
     sink: { format: 'parquet' },
   })
   await checkSame(root, file)
