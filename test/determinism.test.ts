@@ -53,12 +53,12 @@ test('deduplicated, shuffled, tokenised and packed: many files', async () => {
   expect(shards.length).toBeGreaterThan(1)
 })
 
-test('rows to Parquet, plain files with a predicate', async () => {
+test('rows to Parquet, plain files with a predicate and a filter', async () => {
   const root = testFolder('determinism')
   for (const seed of [1, 2, 3]) place(join(root, `in/${seed}.jsonl`), jsonLines({ seed, bytes: 12 * 2 ** 20 }))
   const file = pipelineFile(root, {
-    source: { paths: ['in'], where: "lang = 'de' and score >= 100" },
-    steps: ['exact-dedup'],
+    source: { paths: ['in'], where: 'score >= 100' },
+    steps: [{ filter: "lang = 'de' and length(text) >= 1500" }, 'exact-dedup'],
     sink: { format: 'parquet' },
   })
   await checkSame(root, file)
@@ -66,9 +66,9 @@ test('rows to Parquet, plain files with a predicate', async () => {
 
 test('single streams of gzip and zstd, cut while they are decompressed', async () => {
   const root = testFolder('determinism')
-  const text = jsonLines({ seed: 5, bytes: 140 * 2 ** 20, length: 4000 })
+  const text = jsonLines({ seed: 5, bytes: 100 * 2 ** 20, length: 4000 })
   place(join(root, 'in/a.jsonl.gz'), gzipSync(text, { level: 1 }))
-  place(join(root, 'in/b.jsonl.zst'), zstdStream(text.subarray(0, text.indexOf(10, 100 * 2 ** 20) + 1)))
+  place(join(root, 'in/b.jsonl.zst'), zstdStream(text.subarray(0, text.indexOf(10, 80 * 2 ** 20) + 1)))
   place(join(root, 'in/c.jsonl.gz'), storedGzip(jsonLines({ seed: 6, bytes: 2 ** 20 })))
   wordTokenizer(root)
   const steps = tokens.filter((step) => typeof step === 'string' || !('shuffle' in step))
@@ -76,5 +76,5 @@ test('single streams of gzip and zstd, cut while they are decompressed', async (
   await checkSame(root, file)
   const { totals, attempts } = manifestOf(join(root, 'runs', 'one'))
   expect(totals.removed).toBeGreaterThan(totals.rowsIn * 0.4) // b repeats a
-  expect(attempts[0]?.tasksRun).toBeGreaterThan(8) // three and two cuts, c, twice; a decision; a packing window
-})
+  expect(attempts[0]?.tasksRun).toBeGreaterThan(10) // two cuts each and c, twice; a decision; a packing window
+}, 240_000)
