@@ -1,11 +1,11 @@
 //! `NativeRemovedLog`: the removed rows of one task.
 
-use arrow_array::Float64Array;
+use arrow_array::Float64Array as ArrowFloats;
 use arrow_buffer::{BooleanBuffer, Buffer};
 use gristmill_kernels::formats::shard_file::FinishedFile;
 use gristmill_kernels::removed::{Reason, RemovedLog};
 use gristmill_kernels::{KernelError, Result};
-use napi::bindgen_prelude::{Float64Array as JsFloat64Array, Uint8Array};
+use napi::bindgen_prelude::{Float64Array, Uint8Array};
 use napi_derive::napi;
 
 use crate::batch::NativeBatch;
@@ -91,7 +91,7 @@ impl NativeRemovedLog {
         keep: Uint8Array,
         step: String,
         rule: String,
-        values: Option<JsFloat64Array>,
+        values: Option<Float64Array>,
         threshold: Option<f64>,
     ) -> napi::Result<u32> {
         guard("removed.remove", || {
@@ -105,7 +105,7 @@ impl NativeRemovedLog {
                     )));
                 }
                 let keep = BooleanBuffer::new(Buffer::from(keep.as_ref()), 0, rows);
-                let values = values.map(|values| Float64Array::from(values.to_vec()));
+                let values = values.map(|values| ArrowFloats::from(values.to_vec()));
                 let reason = Reason { step: &step, rule: &rule, values: values.as_ref(), threshold };
                 log.remove(batch, &keep, reason).map(|removed| removed as u32)
             })
