@@ -2,6 +2,7 @@
  * The documents keep their word: every example runs, every link leads somewhere, every generated part is
  * what the tables say.
  */
+import { spawnSync } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -37,6 +38,11 @@ describe('examples', () => {
     check('<!-- not run: needs a bucket -->\n```sh\nfalse\n```')
     check('<!-- exit: 1 -->\n```sh\nfalse\n```')
   })
+})
+
+test('generated parts are what the tables say', () => {
+  const { status, stderr } = spawnSync('script/docs', ['--check'], { cwd: ROOT, encoding: 'utf8' })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 })
 
 describe('links', () => {

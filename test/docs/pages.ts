@@ -1,7 +1,7 @@
 /**
  * The repository's documents as the tests see them: fenced blocks, what is to be done with each, and links.
  *
- * CONTRIBUTING.md and docs/README.md state the rules for writers; `run-page.ts` carries them out.
+ * CONTRIBUTING.md states the rules for writers; `run-page.ts` carries them out.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'

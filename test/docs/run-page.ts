@@ -61,7 +61,7 @@ function runBlock(block: Block, folder: string, isRunLater: (name: string) => bo
       checkOutput(block)
       return
     default:
-      throw new Error(`${place}: a block of '${language}' is never run; see docs/README.md`)
+      throw new Error(`${place}: a block of '${language}' is never run; see CONTRIBUTING.md`)
   }
 }
 
@@ -113,6 +113,7 @@ function execute({ place, directive }: Block, folder: string, command: string, a
   const result = spawnSync(command, args, {
     cwd: folder,
     encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'], // bash would read its start-up files if its input looked like a remote shell's
     env: { HOME: folder, LANG: 'C.UTF-8', PATH: `${path.join(folder, 'node_modules/.bin')}:${SYSTEM_PATH}` },
     timeout: 120_000,
   })

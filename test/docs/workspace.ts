@@ -1,7 +1,7 @@
 /**
  * The folder a page's examples run in: data of every format, a tokenizer, and `gristmill` as a user has it.
  *
- * docs/README.md lists what is there for writers.
+ * CONTRIBUTING.md lists what is there for writers.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
