@@ -9,6 +9,7 @@
  * | `js`, first line `// NAME.js` | written, type-checked; run by Node, unless a later `sh` block names it |
  * | `sh` | run by bash, stopped by the first command that fails |
  * | `python` | run |
+ * | `sql` | each line is an expression: typed and evaluated on rows with tokens |
  * | `json` | parsed |
  * | `text` | output, not run; it must not hold commands |
  */
@@ -53,6 +54,9 @@ function runBlock(block: Block, folder: string, isRunLater: (name: string) => bo
       write(folder, '.block.py', code)
       execute(block, folder, PYTHON, ['.block.py'])
       return
+    case 'sql':
+      runExpressions(block, folder)
+      return
     case 'json':
       JSON.parse(code)
       return
@@ -74,6 +78,15 @@ function runYaml(block: Block, folder: string, isRunLater: (name: string) => boo
   }
   const file = `part-${block.place.replaceAll(/\W/gu, '-')}.json`
   write(folder, file, JSON.stringify(completed(parse(block.code), block.place)))
+  gristmillRun(block, folder, file)
+}
+
+function runExpressions(block: Block, folder: string): void {
+  const lines = block.code.split('\n').filter((line) => line.trim() !== '')
+  const columns = Object.fromEntries(lines.map((line, index) => [`column_${index}`, line]))
+  const steps = [{ tokenize: { tokenizer: './tokenizer.json', keepText: true } }, { map: columns }]
+  const file = 'expressions.json'
+  write(folder, file, JSON.stringify(completed({ steps }, block.place)))
   gristmillRun(block, folder, file)
 }
 
