@@ -147,9 +147,11 @@ function execute({ place, directive }: Block, folder: string, command: string, a
   throw new Error(`${place}: ${ended}\n${result.stdout}${result.stderr}`)
 }
 
-/** Output is shown as it is; a command in it would be an example that nobody runs. */
+/** Output is shown as it is; a command in it would be an example that nobody runs. Grammar (`<file>`, `[flags]`) is none. */
 function checkOutput({ code, place }: Block): void {
-  const command = code.split('\n').find((line) => /^\$? ?(?:gristmill|script\/|npm |python |pip )/u.test(line))
+  const command = code
+    .split('\n')
+    .find((line) => /^\$? ?(?:gristmill|script\/|npm |python |pip )/u.test(line) && !/[<[]/u.test(line))
   if (command !== undefined)
     throw new Error(`${place}: '${command}' is a command: make the block sh, so that it is run`)
 }
