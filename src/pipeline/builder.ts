@@ -70,12 +70,14 @@ export class Draft<R extends object = AnyRow> {
 
   /**
    * Makes another row of each. The columns of the result are found out by trying the function on the first
-   * rows of the input; `columns` states them instead.
+   * rows of the input; `columns` states the types of those the function sets instead.
    */
   map<Out extends object>(
     change: (row: R) => Out | Promise<Out>,
     options: {
-      readonly columns?: Readonly<Record<keyof Out & string, 'string' | 'int64' | 'float64' | 'boolean' | 'json'>>
+      readonly columns?: Readonly<
+        Partial<Record<keyof Out & string, 'string' | 'int64' | 'float64' | 'boolean' | 'json' | 'tokens'>>
+      >
     } = {},
   ): Draft<Out & { readonly id: string }> {
     return this.#function('map', change, options) as unknown as Draft<Out & { readonly id: string }>

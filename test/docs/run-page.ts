@@ -9,6 +9,7 @@
  * | `js`, first line `// NAME.js` | written, type-checked; run by Node, unless a later `sh` block names it |
  * | `sh` | run by bash, stopped by the first command that fails |
  * | `python` | run |
+ * | `sql` | each line is an expression: typed and evaluated on rows with tokens |
  * | `json` | parsed |
  * | `text` | output, not run; it must not hold commands |
  */
@@ -53,6 +54,9 @@ function runBlock(block: Block, folder: string, isRunLater: (name: string) => bo
       write(folder, '.block.py', code)
       execute(block, folder, PYTHON, ['.block.py'])
       return
+    case 'sql':
+      runExpressions(block, folder)
+      return
     case 'json':
       JSON.parse(code)
       return
@@ -77,13 +81,23 @@ function runYaml(block: Block, folder: string, isRunLater: (name: string) => boo
   gristmillRun(block, folder, file)
 }
 
+function runExpressions(block: Block, folder: string): void {
+  const lines = block.code.split('\n').filter((line) => line.trim() !== '')
+  const columns = Object.fromEntries(lines.map((line, index) => [`column_${index}`, line]))
+  const steps = [{ tokenize: { tokenizer: './tokenizer.json', keepText: true } }, { map: columns }]
+  const file = 'expressions.json'
+  write(folder, file, JSON.stringify(completed({ steps }, block.place)))
+  gristmillRun(block, folder, file)
+}
+
 /** A part of a pipeline made whole. */
 function completed(part: unknown, place: string): object {
   const given = (Array.isArray(part) ? { steps: part as unknown } : part) as Record<string, unknown>
   const unknown = Object.keys(given).find((key) => !['name', 'source', 'steps', 'sink'].includes(key))
   if (unknown !== undefined) throw new Error(`${place}: a pipeline has no '${unknown}'`)
   const steps = (given['steps'] ?? []) as object[]
-  const has = (name: string): boolean => steps.some((step) => (typeof step === 'string' ? step : Object.keys(step)[0]) === name)
+  const has = (name: string): boolean =>
+    steps.some((step) => (typeof step === 'string' ? step : Object.keys(step)[0]) === name)
   const needsTokens = (has('pack') || JSON.stringify(steps).includes('"by":"tokens"')) && !has('tokenize')
   return {
     source: { paths: ['data/*.jsonl'], ...(given['source'] as object | undefined) },
@@ -105,7 +119,15 @@ function runProgram(block: Block, folder: string, isRunLater: (name: string) => 
 }
 
 function gristmillRun(block: Block, folder: string, file: string): void {
-  execute(block, folder, process.execPath, [path.join(ROOT, 'bin/gristmill.js'), 'run', file, '--out', `runs/${file}`, '--workers', '2'])
+  execute(block, folder, process.execPath, [
+    path.join(ROOT, 'bin/gristmill.js'),
+    'run',
+    file,
+    '--out',
+    `runs/${file}`,
+    '--workers',
+    '2',
+  ])
 }
 
 /** Runs a command; throws with all it said when it does not end as the page says. */
@@ -119,14 +141,19 @@ function execute({ place, directive }: Block, folder: string, command: string, a
   })
   const expected = directive?.kind === 'exit' ? directive.code : 0
   if (result.status === expected) return
-  const ended = result.error ? String(result.error) : `exit code ${result.status ?? result.signal}, expected ${expected}`
+  const ended = result.error
+    ? String(result.error)
+    : `exit code ${result.status ?? result.signal}, expected ${expected}`
   throw new Error(`${place}: ${ended}\n${result.stdout}${result.stderr}`)
 }
 
-/** Output is shown as it is; a command in it would be an example that nobody runs. */
+/** Output is shown as it is; a command in it would be an example that nobody runs. Grammar (`<file>`, `[flags]`) is none. */
 function checkOutput({ code, place }: Block): void {
-  const command = code.split('\n').find((line) => /^\$? ?(?:gristmill|script\/|npm |python |pip )/u.test(line))
-  if (command !== undefined) throw new Error(`${place}: '${command}' is a command: make the block sh, so that it is run`)
+  const command = code
+    .split('\n')
+    .find((line) => /^\$? ?(?:gristmill|script\/|npm |python |pip )/u.test(line) && !/[<[]/u.test(line))
+  if (command !== undefined)
+    throw new Error(`${place}: '${command}' is a command: make the block sh, so that it is run`)
 }
 
 function write(folder: string, name: string, content: string): void {

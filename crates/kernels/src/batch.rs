@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `__file` | dictionary(u32, utf8) | input file, relative to the configuration |
 //! | `__position` | u64 | byte offset in the decompressed stream, or row number |
-//! | `id` | utf8, nullable | the user's id; null means "file:position" |
+//! | `id` | utf8, nullable | the user's id; null means "<file:position>" |
 //!
 //! The document is the utf8 column `text`. Operators clear bits of the selection with
 //! [`Batch::retain`]; rows are compacted once, at the end of a chain, by [`Batch::compact`]. An
@@ -181,7 +181,7 @@ impl Batch {
         self.record.column(2).as_any().downcast_ref().expect("reserved column 2 is utf8")
     }
 
-    /// The id of one row: the user's, else "file:position".
+    /// The id of one row: the user's, else "<file:position>".
     pub fn id_of(&self, row: usize) -> String {
         let id = self.id();
         if id.is_valid(row) {
@@ -250,15 +250,12 @@ impl Batch {
         let schema = self.record.schema();
         let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
         let mut columns = self.record.columns().to_vec();
-        match schema.index_of(field.name()) {
-            Ok(index) => {
-                fields[index] = Arc::new(field);
-                columns[index] = array;
-            }
-            Err(_) => {
-                fields.push(Arc::new(field));
-                columns.push(array);
-            }
+        if let Ok(index) = schema.index_of(field.name()) {
+            fields[index] = Arc::new(field);
+            columns[index] = array;
+        } else {
+            fields.push(Arc::new(field));
+            columns.push(array);
         }
         self.record = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
         Ok(())

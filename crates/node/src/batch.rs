@@ -16,7 +16,7 @@ use crate::guard::guard;
 /// Bytes of live batches, counted at creation; tests assert that it returns to zero.
 static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
 
-/// Addresses that live ArrayBuffers point at. V8 aborts the process when two external buffers share
+/// Addresses that live `ArrayBuffers` point at. V8 aborts the process when two external buffers share
 /// an address, so a second view of the same memory is a copy.
 static EXPORTED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
@@ -118,7 +118,7 @@ impl NativeBatch {
         })
     }
 
-    /// Ids of all rows: the user's, else "file:position".
+    /// Ids of all rows: the user's, else "<file:position>".
     #[napi]
     pub fn ids(&self) -> napi::Result<Vec<String>> {
         guard("batch.ids", || {
@@ -127,7 +127,7 @@ impl NativeBatch {
         })
     }
 
-    /// Zero-copy view of a column's buffers. The ArrayBuffers are detached when the batch is disposed.
+    /// Zero-copy view of a column's buffers. The `ArrayBuffers` are detached when the batch is disposed.
     #[napi]
     pub fn view<'env>(&mut self, env: &'env Env, name: String) -> napi::Result<NativeColumn<'env>> {
         let data = guard("batch.view", || Ok(self.get()?.column(&name)?.to_data()))?;
@@ -213,7 +213,7 @@ impl NativeBatch {
     }
 }
 
-/// An ArrayBuffer over `buffer`'s memory, which lives until the ArrayBuffer is detached or collected.
+/// An `ArrayBuffer` over `buffer`'s memory, which lives until the `ArrayBuffer` is detached or collected.
 fn export<'env>(env: &'env Env, buffer: &Buffer) -> napi::Result<ArrayBuffer<'env>> {
     let address = buffer.as_ptr() as usize;
     let fresh = !buffer.is_empty() && EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).insert(address);

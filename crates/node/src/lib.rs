@@ -2,6 +2,7 @@
 //!
 //! Converts, guards and delegates: types across, errors across as data, panics caught. No algorithm
 //! lives here, and `src/kernels` is the only importer.
+#![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 mod batch;
 mod columnar;

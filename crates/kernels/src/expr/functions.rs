@@ -261,7 +261,7 @@ fn common(arguments: Vec<Value>, rows: usize, better: impl Fn(Ordering) -> bool)
     let texts: Option<Vec<Texts>> = arguments.into_iter().map(Value::into_texts).collect::<Result<_>>()?;
     let Some(texts) = texts.filter(|texts| !texts.is_empty()) else { return Ok(Value::Null) };
     let chosen =
-        (0..rows).map(|row| choose(texts.iter().map(|text| text.get(row)), &better, |a, b| a.cmp(b)));
+        (0..rows).map(|row| choose(texts.iter().map(|text| text.get(row)), &better, std::cmp::Ord::cmp));
     Ok(Value::Texts(Texts::Each(chosen.collect())))
 }
 

@@ -216,7 +216,7 @@ impl Value {
     }
 }
 
-/// The values of a column of the batch. `id` is filled: where the user gave none it is "file:position".
+/// The values of a column of the batch. `id` is filled: where the user gave none it is "<file:position>".
 ///
 /// # Errors
 /// `ColumnMissing` when it is not there.

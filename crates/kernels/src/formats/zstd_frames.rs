@@ -210,7 +210,7 @@ mod tests {
                 if skip {
                     file.extend(skippable(&[seed; 5]));
                 }
-                let content: Vec<u8> = (0..length).map(|i| (i * i >> 7) as u8 ^ seed).collect();
+                let content: Vec<u8> = (0..length).map(|i| ((i * i) >> 7) as u8 ^ seed).collect();
                 file.extend(frame(&content, checksum));
             }
             let frames = scan(&mut Cursor::new(&file), u64::MAX).unwrap().unwrap();
