@@ -62,7 +62,6 @@ th:last-child, td:last-child { padding-right: 0; }
 .n { text-align: right; white-space: nowrap; }
 .name { min-width: 6.5rem; }
 .stage { color: var(--soft); font-size: .8125rem; font-weight: 400; }
-.nowrap { white-space: nowrap; }
 th.name { overflow-wrap: anywhere; }
 td.bar { width: 30%; min-width: 5rem; }
 td.bar > i, .key > i { display: block; }

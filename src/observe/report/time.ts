@@ -22,14 +22,15 @@ interface StageStep extends StepMetrics {
 }
 
 function stepsOf({ stages }: Metrics): StageStep[] {
-  return stages.flatMap((stage) => stage.steps.map((step) => ({ ...step, stage: stage.name })))
+  // By number: a stage's name lists its steps, which would fill the table.
+  return stages.flatMap((stage, at) => stage.steps.map((step) => ({ ...step, stage: String(at + 1) })))
 }
 
 export function bottleneck({ bottleneck: found }: Metrics): Markup {
   if (found === undefined) return nothing
   return html`<section class="finding">
     <h2>What bounded the run</h2>
-    <p><strong>${found.step}</strong> took ${formatPercent(found.share, 0)} of the workers’ time.</p>
+    <p><strong>${found.step}</strong> took ${formatPercent(found.share, 0)} of the time that workers had work.</p>
     <p class="soft">${found.explanation}</p>
   </section> `
 }
@@ -65,7 +66,7 @@ export function whereTimeWent(metrics: Metrics): Markup {
   const rows = parts.map(({ name, stage, seconds, colour }) => ({
     cells: [
       html`<span class="swatch" style="background:${colour}"></span>${name}`,
-      html`<span class="stage nowrap">${stage}</span>`,
+      html`<span class="stage">${stage}</span>`,
       formatDuration(seconds),
       formatPercent(seconds / granted),
     ],
@@ -91,7 +92,7 @@ export function throughput(metrics: Metrics): Markup {
   const rows = steps.map((step) => ({
     cells: [
       step.step,
-      html`<span class="stage nowrap">${step.stage}</span>`,
+      html`<span class="stage">${step.stage}</span>`,
       formatCount(step.rowsIn),
       formatCount(step.rowsOut),
       formatBytes(step.bytesIn),
