@@ -101,7 +101,7 @@ impl RemovedLog {
     /// `Internal` when `keep` has another length than the batch.
     pub fn remove(&mut self, batch: &mut Batch, keep: &BooleanBuffer, reason: Reason<'_>) -> Result<u64> {
         let mut removed = 0;
-        for row in (&!keep).set_indices() {
+        for row in (!keep).set_indices() {
             if batch.is_kept(row) {
                 self.record(batch, row, reason, None);
                 removed += 1;
