@@ -82,7 +82,10 @@ function check(cases: readonly Case[], texts: readonly string[]): void {
       const expected = theirs[i]![j]!
       const ours = tokenizer.encode(text, options)
       const at = expected.findIndex((id, k) => id !== ours[k])
-      const around = (ids: ArrayLike<number>) => Array.from(ids).slice(Math.max(0, at - 2), at + 6).join(' ')
+      const around = (ids: ArrayLike<number>) =>
+        Array.from(ids)
+          .slice(Math.max(0, at - 2), at + 6)
+          .join(' ')
       if (at < 0 && ours.length === expected.length) continue
       expect.fail(
         `${path}, text ${JSON.stringify(text.slice(0, 80))}: id ${at}: expected ${around(expected)}, got ${around(ours)} (${expected.length} and ${ours.length} ids)`,

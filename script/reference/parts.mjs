@@ -31,13 +31,24 @@ function stepPart({ name, summary, example, config }) {
     const said = form.description === undefined ? '' : `: ${form.description}`
     return `The value is ${code(typeInWords(form))}${said}.`
   })
-  return [sentence(summary), '', '```yaml', example, '```', ...short.flatMap((line) => ['', line]), ...optionLines(schema)].join('\n')
+  return [
+    sentence(summary),
+    '',
+    '```yaml',
+    example,
+    '```',
+    ...short.flatMap((line) => ['', line]),
+    ...optionLines(schema),
+  ].join('\n')
 }
 
 /** @param {import('../../src/sources/source.js').SourceFormat} source */
 function sourcePart({ extensions, options }) {
   const names = extensions.map(code).join(', ')
-  return [`Extensions: ${names}, each also with ${code('.gz')}, ${code('.zst')} or ${code('.zstd')} behind it where the format is text.`, ...optionLines(schemaOf(options))].join('\n')
+  return [
+    `Extensions: ${names}, each also with ${code('.gz')}, ${code('.zst')} or ${code('.zstd')} behind it where the format is text.`,
+    ...optionLines(schemaOf(options)),
+  ].join('\n')
 }
 
 /** @param {import('../../src/sinks/sink.js').SinkFormat} sink */

@@ -42,7 +42,11 @@ export function readPages(): Page[] {
     readdirSync(path.join(ROOT, folder), { recursive, encoding: 'utf8' })
       .filter((name) => name.endsWith('.md'))
       .map((name) => path.join(folder, name))
-  const names = [...below('', false), ...below('docs', true), ...(existsSync(path.join(ROOT, 'bench')) ? below('bench', false) : [])]
+  const names = [
+    ...below('', false),
+    ...below('docs', true),
+    ...(existsSync(path.join(ROOT, 'bench')) ? below('bench', false) : []),
+  ]
   return names.sort().map((name) => readPage(name, readFileSync(path.join(ROOT, name), 'utf8')))
 }
 
@@ -63,8 +67,16 @@ export function readPage(name: string, text: string): Page {
     const { indent = '', ticks = '', language = '' } = fence.groups!
     const end = lines.findIndex((other, index) => index > at && other.trimEnd() === indent + ticks)
     if (end < 0) throw new Error(`${name}:${at + 1}: the block has no end`)
-    const code = lines.slice(at + 1, end).map((inner) => inner.slice(indent.length)).join('\n')
-    blocks.push({ place: `${name}:${at + 1}`, language, code, directive: directiveOf(lines[at - 1] ?? '', `${name}:${at}`) })
+    const code = lines
+      .slice(at + 1, end)
+      .map((inner) => inner.slice(indent.length))
+      .join('\n')
+    blocks.push({
+      place: `${name}:${at + 1}`,
+      language,
+      code,
+      directive: directiveOf(lines[at - 1] ?? '', `${name}:${at}`),
+    })
     at = end
   }
   return { name, text, blocks, links, anchors }

@@ -83,7 +83,8 @@ function completed(part: unknown, place: string): object {
   const unknown = Object.keys(given).find((key) => !['name', 'source', 'steps', 'sink'].includes(key))
   if (unknown !== undefined) throw new Error(`${place}: a pipeline has no '${unknown}'`)
   const steps = (given['steps'] ?? []) as object[]
-  const has = (name: string): boolean => steps.some((step) => (typeof step === 'string' ? step : Object.keys(step)[0]) === name)
+  const has = (name: string): boolean =>
+    steps.some((step) => (typeof step === 'string' ? step : Object.keys(step)[0]) === name)
   const needsTokens = (has('pack') || JSON.stringify(steps).includes('"by":"tokens"')) && !has('tokenize')
   return {
     source: { paths: ['data/*.jsonl'], ...(given['source'] as object | undefined) },
@@ -105,7 +106,15 @@ function runProgram(block: Block, folder: string, isRunLater: (name: string) => 
 }
 
 function gristmillRun(block: Block, folder: string, file: string): void {
-  execute(block, folder, process.execPath, [path.join(ROOT, 'bin/gristmill.js'), 'run', file, '--out', `runs/${file}`, '--workers', '2'])
+  execute(block, folder, process.execPath, [
+    path.join(ROOT, 'bin/gristmill.js'),
+    'run',
+    file,
+    '--out',
+    `runs/${file}`,
+    '--workers',
+    '2',
+  ])
 }
 
 /** Runs a command; throws with all it said when it does not end as the page says. */
@@ -118,14 +127,17 @@ function execute({ place, directive }: Block, folder: string, command: string, a
   })
   const expected = directive?.kind === 'exit' ? directive.code : 0
   if (result.status === expected) return
-  const ended = result.error ? String(result.error) : `exit code ${result.status ?? result.signal}, expected ${expected}`
+  const ended = result.error
+    ? String(result.error)
+    : `exit code ${result.status ?? result.signal}, expected ${expected}`
   throw new Error(`${place}: ${ended}\n${result.stdout}${result.stderr}`)
 }
 
 /** Output is shown as it is; a command in it would be an example that nobody runs. */
 function checkOutput({ code, place }: Block): void {
   const command = code.split('\n').find((line) => /^\$? ?(?:gristmill|script\/|npm |python |pip )/u.test(line))
-  if (command !== undefined) throw new Error(`${place}: '${command}' is a command: make the block sh, so that it is run`)
+  if (command !== undefined)
+    throw new Error(`${place}: '${command}' is a command: make the block sh, so that it is run`)
 }
 
 function write(folder: string, name: string, content: string): void {

@@ -39,13 +39,22 @@ function rowsOf(lang: string, name: string, count: number): Row[] {
     const like = index % 10 === 9 ? index - 5 : index
     const words = Array.from({ length: 3 + (like % 6) }, (_, at) => sentences[(like * 7 + at * 3) % sentences.length]!)
     const text = `${name} ${like}. ${words.join(' ')}`
-    return { id: `${name}-${index}`, text, source: name, lang, score: ((index * 37) % 100) / 100, meta: { page: index } }
+    return {
+      id: `${name}-${index}`,
+      text,
+      source: name,
+      lang,
+      score: ((index * 37) % 100) / 100,
+      meta: { page: index },
+    }
   })
 }
 
 const jsonLines = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
 const delimited = (rows: readonly Row[], between: string): string =>
-  [['id', 'text', 'lang'], ...rows.map(({ id, text, lang }) => [id, `"${text}"`, lang])].map((row) => `${row.join(between)}\n`).join('')
+  [['id', 'text', 'lang'], ...rows.map(({ id, text, lang }) => [id, `"${text}"`, lang])]
+    .map((row) => `${row.join(between)}\n`)
+    .join('')
 
 const COLUMNAR = `
 import json, sys
@@ -70,7 +79,8 @@ export function makeTemplate(): string {
   write('data/zh/part-0.jsonl.zst', zstdFrame(jsonLines(rowsOf('zh', 'wheel', 120))))
   write('tables/rows.csv', delimited(english, ','))
   write('tables/rows.tsv', delimited(english, '\t'))
-  for (const [index, { text }] of english.slice(0, 5).entries()) write(`notes/note-${index}.txt`, `${text}\n\n${text}\n`)
+  for (const [index, { text }] of english.slice(0, 5).entries())
+    write(`notes/note-${index}.txt`, `${text}\n\n${text}\n`)
   execFileSync(PYTHON, ['-c', COLUMNAR], { cwd: folder, input: jsonLines(english) })
   copyFileSync(TOKENIZER, path.join(folder, 'tokenizer.json'))
   write('package.json', '{ "type": "module", "private": true }\n')
@@ -99,7 +109,8 @@ const TSCONFIG = {
 export function makeWorkspace(template: string): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'gristmill-docs-'))
   cpSync(template, folder, { recursive: true })
-  for (const name of ['@types', 'apache-arrow']) symlinkSync(path.join(ROOT, 'node_modules', name), path.join(folder, 'node_modules', name))
+  for (const name of ['@types', 'apache-arrow'])
+    symlinkSync(path.join(ROOT, 'node_modules', name), path.join(folder, 'node_modules', name))
   symlinkSync(ROOT, path.join(folder, 'node_modules/gristmill'))
   mkdirSync(path.join(folder, 'node_modules/.bin'))
   symlinkSync(path.join(ROOT, 'bin/gristmill.js'), path.join(folder, 'node_modules/.bin/gristmill'))
