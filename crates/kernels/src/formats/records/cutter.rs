@@ -185,7 +185,9 @@ impl Walk {
                 Some(file) => file,
                 None => create(path)?,
             };
-            file.into_inner().map_err(|error| error.into_error()).map_err(KernelError::io("write", path))?;
+            file.into_inner()
+                .map_err(std::io::IntoInnerError::into_error)
+                .map_err(KernelError::io("write", path))?;
         }
         let header = if self.cut_from == 0 { None } else { self.header.clone() };
         self.cuts.push(Cut { from: self.cut_from, bytes: self.at - self.cut_from, spool, header, ended });
