@@ -21,7 +21,7 @@ export function inputPatterns(paths: readonly string[]): string[] {
 }
 
 /** The deepest folder that holds all paths, with its slash; empty when there is none. */
-function commonFolder(paths: readonly string[]): string {
+export function commonFolder(paths: readonly string[]): string {
   let common = (paths[0] ?? '').replace(/[^/]*$/, '')
   while (common !== '' && !paths.every((path) => path.startsWith(common))) common = common.replace(/[^/]*\/$/, '')
   return common

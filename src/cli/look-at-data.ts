@@ -1,7 +1,7 @@
 /** What `init` can tell of data by looking: files, format, columns, which column is the document, a tokenizer. */
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 import { GristmillError } from '../core/errors.js'
 import { listInputs } from '../io/inputs.js'
 import { openStores } from '../io/stores.js'
@@ -11,7 +11,7 @@ import { Tokenizer } from '../kernels/tokenizer.js'
 import { registry } from '../registry.js'
 import { formatOfPath } from '../sources/index.js'
 import type { InputFile, SourceFormat, SourceOptions } from '../sources/source.js'
-import { inputPatterns } from './input-patterns.js'
+import { commonFolder, inputPatterns } from './input-patterns.js'
 import { readStart } from './preview.js'
 
 export interface FoundData {
@@ -93,12 +93,20 @@ function isLeftover(path: string): boolean {
   )
 }
 
-/** Named after what the data lie in: `data` says nothing, so it becomes `corpus`. */
+/** Named after the folder that holds all the data: `data` says nothing, so it becomes `corpus`. */
 function nameOf(files: readonly InputFile[], folder: string): string {
-  const parent = basename(resolve(folder, dirname(files[0]?.path ?? '.')))
+  const parent = basename(resolve(folder, commonFolder(files.map((file) => file.path))))
   const name = parent.replaceAll(/[^\w.-]+/g, '-').replaceAll(/^[-.]+|[-.]+$/g, '')
   return name === '' || /^(data|input|inputs|raw|src)$/i.test(name) ? 'corpus' : name
 }
+
+interface Column {
+  readonly name: string
+  readonly type: ColumnType
+}
+
+/** Files that are looked into before giving up on empty ones. */
+const SAMPLE_FILES = 4
 
 type Columns = Pick<FoundData, 'text' | 'textBytes' | 'id' | 'columns'>
 
@@ -115,27 +123,58 @@ const LOOK: SourceOptions = {
 
 /** The document is the text column with the most bytes a row; a column called text or content wins a near tie. */
 async function lookAtColumns(format: SourceFormat, files: readonly InputFile[]): Promise<Columns> {
-  for (const file of files.filter(({ size, url }) => size > 0 && url !== '-').slice(0, 4)) {
-    for await (const { batch, columns } of readStart(format, file, LOOK)) {
+  for (const file of files.filter(({ size, url }) => size > 0 && url !== '-').slice(0, SAMPLE_FILES)) {
+    for await (const { batch, columns, text } of readAnyText(format, file)) {
       const rows = batch.rows
       if (rows === 0) continue
-      const lengths = columns
+      // The batch calls the column it was read with `text`.
+      const named = columns.map(({ name, type }) => ({ name: name === 'text' ? text : name, type, in: name }))
+      const lengths = named
         .filter(({ type }) => type === 'string')
-        .map(({ name }) => ({ name, bytes: stringBytes(batch, name) / rows }))
-      const longest = lengths.reduce((most, one) => (one.bytes > most.bytes ? one : most), { name: 'text', bytes: 0 })
+        .map((column) => ({ name: column.name, bytes: stringBytes(batch, column.in) / rows }))
+      const longest = lengths.reduce((most, one) => (one.bytes > most.bytes ? one : most), { name: text, bytes: 0 })
       const usual = lengths.find(
         ({ name, bytes }) => /^(text|content)$/.test(name) && bytes > 0 && bytes >= longest.bytes / 2,
       )
       const { name, bytes } = usual ?? longest
-      const others = columns.filter((column) => column.name !== name && (column.name !== 'text' || hasText(lengths)))
-      return { text: name, textBytes: bytes, id: hasIds(batch) ? 'id' : undefined, columns: others }
+      const empty = new Set(lengths.filter((column) => column.bytes === 0).map((column) => column.name))
+      // A column `text` without a byte is one the files do not have.
+      const others = named.filter((column) => column.name !== name && !(column.name === 'text' && empty.has('text')))
+      return {
+        text: name,
+        textBytes: bytes,
+        id: stringBytes(batch, 'id') > 0 ? 'id' : undefined,
+        columns: others.map((column) => ({ name: column.name, type: column.type })),
+      }
     }
   }
   return { text: 'text', textBytes: undefined, id: undefined, columns: [] }
 }
 
-const hasText = (lengths: readonly { name: string; bytes: number }[]): boolean =>
-  lengths.some(({ name, bytes }) => name === 'text' && bytes > 0)
+/** Batches of a file read with whatever string column it has as the document, `text` where there is one. */
+async function* readAnyText(
+  format: SourceFormat,
+  file: InputFile,
+): AsyncGenerator<{ batch: Batch; columns: readonly Column[]; text: string }> {
+  const columns = await lookAtNames(format, file)
+  const strings = columns.filter(({ name, type }) => type === 'string' && name !== 'text').map(({ name }) => name)
+  try {
+    for await (const read of readStart(format, file, LOOK)) yield { ...read, text: 'text' }
+  } catch (error) {
+    const [text] = strings
+    if (!(error instanceof GristmillError) || error.code !== 'GM_COLUMN_MISSING' || text === undefined) throw error
+    for await (const read of readStart(format, file, { ...LOOK, text })) yield { ...read, text }
+  }
+}
+
+async function lookAtNames(format: SourceFormat, file: InputFile): Promise<readonly Column[]> {
+  const stores = openStores()
+  try {
+    return await format.columns([file], { ...LOOK, text: '' }, { stores, signal: new AbortController().signal })
+  } finally {
+    stores.close()
+  }
+}
 
 /** Bytes of a string column, from its offsets. */
 function stringBytes(batch: Batch, name: string): number {
@@ -144,11 +183,6 @@ function stringBytes(batch: Batch, name: string): number {
   if (offsets === undefined) return 0
   const view = new Int32Array(offsets, offset * 4, batch.rows + 1)
   return (view[batch.rows] ?? 0) - (view[0] ?? 0)
-}
-
-/** Whether the rows of a sample came with an id of their own. */
-function hasIds(batch: Batch): boolean {
-  return stringBytes(batch, 'id') > 0
 }
 
 const END_TOKENS = ['<|endoftext|>', '<|end_of_text|>', '<|end▁of▁sentence|>', '</s>', '<eos>', '[SEP]']

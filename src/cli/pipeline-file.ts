@@ -38,7 +38,11 @@ function source({ format, paths, text, textBytes, id, columns }: FoundData): str
       ? ['  # No column `id` was found: a row is identified by its file and position.', '  # id: id']
       : [`  id: ${id}`]),
     ...(named.length > 0 ? [`  # Other columns: ${types}. All are kept unless they are listed:`] : []),
-    ...(mustList ? [`  ${list}`] : named.length > 0 ? [`  # ${list}`] : []),
+    ...(mustList
+      ? ['  # The files have a column `text` besides; it would collide with the document and is left out.', `  ${list}`]
+      : named.length > 0
+        ? [`  # ${list}`]
+        : []),
     '  # Rows to read at all:',
     '  # where: "length(text) > 0"',
     '  # More bad records than this share end the run with exit code 3:',

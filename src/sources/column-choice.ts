@@ -27,7 +27,7 @@ export function chooseColumns(sample: SampledColumns, options: SourceOptions): C
   const chosen = new Map<string, ColumnType>([['text', 'string']])
   for (const name of names) {
     if (name === options.text || name === options.id || chosen.has(name)) {
-      if (name === 'text' && name !== options.text) throw collision(name, options)
+      if (name === 'text' && name !== options.text && options.text !== '') throw collision(name, options)
       continue
     }
     if (RESERVED.has(name)) throw collision(name, options)

@@ -33,7 +33,9 @@ export async function columnsOfFiles(
   const chosen = sampledFiles(files.filter((file) => file.size > 0))
   const looks = await mapConcurrent(chosen, CONCURRENT_LOOKS, async (file) => ({ file, columns: await look(file) }))
   const schemas = looks.filter((schema): schema is Schema => schema.columns !== undefined)
-  for (const schema of schemas) requireColumn(schema, options.text, 'the document column (source.text)')
+  if (options.text !== '') {
+    for (const schema of schemas) requireColumn(schema, options.text, 'the document column (source.text)')
+  }
   const names = new Set(schemas.flatMap(({ columns }) => columns.map(({ name }) => name)))
   const needed = (name: string): boolean => options.columns === undefined || options.columns.includes(name)
   const columns = [...names].map((name) => {

@@ -72,7 +72,7 @@ export interface Reject {
 
 /** Options every format reads; the format's own are beside them in `FormatOptions`. */
 export interface SourceOptions {
-  /** Column that holds the document; called `text` from here on. */
+  /** Column that holds the document; called `text` from here on. Empty: none, for a look at the columns alone. */
   readonly text: string
   /** Column that holds the user's id; called `id` from here on. Absent columns are no error. */
   readonly id: string

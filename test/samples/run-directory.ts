@@ -119,7 +119,12 @@ export function filesBelow(folder: string): string[] {
 
 function writeShard(folder: string, name: string, documents: readonly (readonly number[])[]): void {
   const lengths = documents.map((document) => document.length)
-  const pointers = lengths.map((_, at) => BigInt(lengths.slice(0, at).reduce((sum, length) => sum + length, 0) * 2))
+  const pointers: bigint[] = []
+  let bytes = 0
+  for (const length of lengths) {
+    pointers.push(BigInt(bytes))
+    bytes += length * 2
+  }
   const head = Buffer.alloc(34)
   head.write('MMIDIDX\0\0', 'latin1')
   head.writeBigUInt64LE(1n, 9)

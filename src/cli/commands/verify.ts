@@ -23,7 +23,7 @@ export async function verify(folder: string, flags: OutputFlags): Promise<number
     if (findings.length > 0) throw failed(folder, result, output)
     if (!output.quiet) {
       output.result(
-        `${output.paint.bold(name)} is whole: ${formatCount(files)} files, ${formatBytes(bytes)}, every checksum and count agrees (${formatDuration(seconds)})`,
+        `${output.paint.bold(name)} is whole: ${formatCount(files)} ${files === 1 ? 'file' : 'files'}, ${formatBytes(bytes)}, every checksum and count agrees (${formatDuration(seconds)})`,
       )
     }
     return 0

@@ -4,6 +4,7 @@
 //! Writing is buffered; [`ShardFile::finish`] flushes but does not sync: the engine syncs off the
 //! worker's thread before it publishes.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -42,12 +43,12 @@ impl FinishedFile {
     /// The file at `path` whose bytes hash to `hashes`.
     #[must_use]
     pub fn of_hashes(path: String, hashes: &BlockHashes) -> Self {
-        Self {
-            path,
-            bytes: hashes.bytes,
-            checksum: format!("{:016x}", hashes.digest()),
-            blocks: hashes.blocks.iter().map(|hash| format!("{hash:016x}")).collect(),
+        let mut blocks = String::with_capacity(hashes.blocks.len() * 16);
+        for hash in &hashes.blocks {
+            // Writing to a string cannot fail.
+            let _ = write!(blocks, "{hash:016x}");
         }
+        Self { path, bytes: hashes.bytes, checksum: format!("{:016x}", hashes.digest()), blocks }
     }
 }
 
