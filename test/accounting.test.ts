@@ -10,7 +10,7 @@ import { afterAll, expect, test } from 'vitest'
 import type * as Facade from '../src/index.js'
 import { isBalanced, outputsOf, pipelineFile, quarantineOf } from './command.js'
 import { place } from './corpora.js'
-import { oracle } from './oracle.js'
+import { oracle } from './python.js'
 
 const BUILD = '../dist/index.js'
 const { loadPipeline, runPipeline } = (await import(BUILD)) as typeof Facade

@@ -88,7 +88,7 @@ console.log(JSON.stringify(manifest.totals))
   expect(outputsOf(join(root, 'out-2'))).toEqual(outputsOf(join(root, 'out-1')))
 }, 120_000)
 
-test('a function that throws stops the run, names the row, and resumes after it was mended', async () => {
+test('a function that throws stops the run and names the row', async () => {
   const root = testFolder('throws')
   place(join(root, 'data/a.jsonl'), jsonLines({ seed: 1, bytes: 2 ** 20 }))
   mkdirSync(join(root, 'node_modules'))
@@ -103,5 +103,5 @@ export default jsonl('data').filter((row) => { if (row.id === '1-100') throw new
   expect(code, stderr).toBe(1)
   expect(stderr).toContain('GM_USER_FUNCTION')
   expect(stderr).toContain('not this one')
-  expect(stderr).toMatch(/data\/a\.jsonl/u)
+  expect(stderr).toContain("row '1-100'")
 })

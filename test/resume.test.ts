@@ -1,7 +1,7 @@
 /**
  * Going on with a run: after Ctrl-C, when it is finished already, and when its inputs have grown.
  */
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -112,4 +112,63 @@ test('an input that changed is read again, and one that went is forgotten', asyn
   await runWell(file, fresh)
   expect(outputsOf(out)).toEqual(outputsOf(fresh))
   expect(manifestOf(out).totals).toEqual(manifestOf(fresh).totals)
+})
+
+/** A finished run of two stages with a packing. */
+async function finishedRun(): Promise<{ file: string; out: string; outputs: Record<string, string>; tasks: number }> {
+  const root = testFolder('heal')
+  manyTasks(root, 3)
+  wordTokenizer(root)
+  const steps = ['exact-dedup', { shuffle: { seed: 3 } }, ...tokenized]
+  const file = pipelineFile(root, { source: { paths: ['data'] }, steps, sink: { format: 'megatron' } })
+  const out = join(root, 'out')
+  await runWell(file, out)
+  return { file, out, outputs: outputsOf(out), tasks: manifestOf(out).attempts[0]!.tasksRun }
+}
+
+test('files deleted from a finished run are written again by the same command', async () => {
+  const { file, out, outputs } = await finishedRun()
+  for (const name of [
+    'shards/00000.bin',
+    'shards/00000.docs.parquet',
+    'removed/00000.parquet',
+    'packs/300/pieces.npy',
+  ]) {
+    rmSync(join(out, name))
+    await runWell(file, out)
+    expect(outputsOf(out), name).toEqual(outputs)
+  }
+  expect(await gristmill(['verify', out])).toMatchObject({ code: 0 })
+})
+
+test('after a restart of the machine files are trusted by their checksums alone', async () => {
+  const { file, out, outputs, tasks } = await finishedRun()
+  // Records of another start of the machine: what they name may never have reached the disk.
+  for (const name of [
+    ...readdirSync(join(out, 'commits')).map((commit) => `commits/${commit}`),
+    'work/finished.json',
+  ]) {
+    const record = JSON.parse(readFileSync(join(out, name), 'utf8')) as object
+    writeFileSync(join(out, name), JSON.stringify({ ...record, boot: 'another start' }))
+  }
+  const finished = join(out, 'work/finished.json')
+  const before = readFileSync(finished, 'utf8')
+  await runWell(file, out)
+  expect(manifestOf(out).attempts.at(-1)).toMatchObject({ tasksRun: 0, tasksSkipped: tasks })
+
+  writeFileSync(finished, before)
+  const shard = join(out, 'shards/00000.bin')
+  const bytes = readFileSync(shard)
+  bytes[bytes.length >> 1]! ^= 1
+  writeFileSync(shard, bytes)
+  await runWell(file, out)
+  expect(outputsOf(out)).toEqual(outputs)
+  expect(manifestOf(out).attempts.at(-1)!.tasksRun).toBeGreaterThan(0)
+})
+
+test('what a process left that was killed just before its end is deleted by the next one', async () => {
+  const { file, out } = await finishedRun()
+  const left = place(join(out, 'work/spill/left.spill'), 'rows')
+  await runWell(file, out)
+  expect(existsSync(left)).toBe(false)
 })

@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Batch, type Columns } from '../src/kernels/batch.js'
+import type { Batch, Columns } from '../src/kernels/batch.js'
 import { batchFromRows } from '../src/kernels/columns.js'
 import { addon, native } from '../src/kernels/native.js'
 import { RowReader } from '../src/kernels/rows.js'
@@ -58,9 +58,12 @@ export async function runStep(step: AnyStep, config: unknown, input: StepInput):
 
 /** The selected rows of a batch; the batch's columns must be the ones that were planned. */
 export function readRows(batch: Batch, columns: Columns): Values[] {
-  const names = batch.columns().map(([name]) => name)
-  const planned = ['__file', '__position', 'id', ...columns.map(({ name }) => name)]
-  if (JSON.stringify(names) !== JSON.stringify(planned)) throw new Error(`planned ${planned}, got ${names}`)
+  const names = batch
+    .columns()
+    .map(([name]) => name)
+    .join(' ')
+  const planned = ['__file', '__position', 'id', ...columns.map(({ name }) => name)].join(' ')
+  if (names !== planned) throw new Error(`planned ${planned}, got ${names}`)
   batch.change((handle) => handle.compact())
   using reader = new RowReader(batch, columns)
   return Array.from({ length: batch.rows }, (_, row) => ({ ...reader.row(row) }))

@@ -25,8 +25,8 @@ function stepTable(steps) {
 }
 
 /** @param {import('../../src/steps/step.js').AnyStep} step */
-function stepPart({ summary, example, config }) {
-  const schema = forFiles(schemaOf(config))
+function stepPart({ name, summary, example, config }) {
+  const schema = schemaOf(config)
   const short = shortForms(schema).map((form) => {
     const said = form.description === undefined ? '' : `: ${form.description}`
     return `The value is ${code(typeInWords(form))}${said}.`
@@ -40,16 +40,6 @@ function stepPart({ summary, example, config }) {
     ...short.flatMap((line) => ['', line]),
     ...optionLines(schema),
   ].join('\n')
-}
-
-/**
- * The forms a person writes: the number of a function is set by the fluent interface.
- *
- * @param {import('../../src/cli/json-schema.js').JsonSchema} schema
- */
-function forFiles(schema) {
-  const written = schema.anyOf?.filter((form) => form.properties?.['function'] === undefined)
-  return written === undefined ? schema : { ...schema, anyOf: written }
 }
 
 /** @param {import('../../src/sources/source.js').SourceFormat} source */
@@ -66,20 +56,14 @@ function sinkPart({ summary, options }) {
   return [sentence(summary), ...optionLines(schemaOf(options))].join('\n')
 }
 
-/**
- * The keys of `source` that every format has.
- *
- * @param {readonly import('../../src/sources/source.js').SourceFormat[]} sources
- * @returns {import('../../src/cli/json-schema.js').JsonSchema}
- */
+/** The keys of `source` that every format has. */
 function commonSource(sources) {
-  const { properties } = /** @type {import('../../src/cli/json-schema.js').JsonSchema} */ (pipelineJsonSchema())
+  const { properties } = pipelineJsonSchema()
   const own = new Set(sources.flatMap(({ options }) => Object.keys(options.shape)))
-  const common = Object.entries(properties?.['source']?.properties ?? {}).filter(([name]) => !own.has(name))
+  const common = Object.entries(properties.source.properties).filter(([name]) => !own.has(name))
   return { properties: Object.fromEntries(common), required: ['paths'] }
 }
 
-/** @param {import('../../src/cli/json-schema.js').JsonSchema} schema */
 function optionLines(schema) {
   const options = optionsOf(schema)
   return options.length === 0 ? [] : ['', optionTable(options)]

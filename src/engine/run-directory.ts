@@ -16,6 +16,7 @@ import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { bootId } from '../core/boot.js'
+import { mapConcurrent } from '../core/concurrent.js'
 import { GristmillError, ioError } from '../core/errors.js'
 import type { ByteStore } from '../io/store.js'
 import { BLOCK_BYTES, hashBlocks } from '../kernels/block-hash.js'
@@ -47,6 +48,8 @@ const ATTEMPTS = 'work/attempts/'
 const PUBLISHED = 'work/published.json'
 const CONFIGURATION = 'work/configuration.json'
 const FINISHED = 'work/finished.json'
+/** Files looked at together. */
+const CONCURRENT_LOOKS = 64
 
 export class RunDirectory {
   readonly store: ByteStore
@@ -258,13 +261,19 @@ export class RunDirectory {
     await this.store.write(FINISHED, JSON.stringify({ schemaVersion: 1, boot: this.#boot }))
   }
 
-  /** Whether a finished run's files can be trusted: written since the machine started, or of the right hash. */
+  /**
+   * Whether a finished run's files are all there and can be trusted: written since the machine started, or of
+   * the right hash. People delete a damaged shard to have it written again, so their presence is looked at.
+   */
   async isFinished(manifest: Manifest): Promise<boolean> {
     const finished = (await this.#readJson(FINISHED)) as { boot: string } | undefined
     if (!finished) return false
+    const groups = [...manifest.shards, ...manifest.packs].flatMap((group) => group.files)
+    const files = [...groups, ...manifest.removed, ...manifest.quarantine]
+    const found = await mapConcurrent(files, CONCURRENT_LOOKS, async ({ name }) => this.store.stat(name))
+    if (!files.every(({ bytes }, index) => found[index]?.bytes === bytes)) return false
     if (finished.boot === this.#boot || this.store.localFolder === undefined) return true
-    const files = [...manifest.shards, ...manifest.packs].flatMap((group) => group.files)
-    if (!(await this.matches([...files, ...manifest.removed, ...manifest.quarantine]))) return false
+    if (!(await this.matches(files))) return false
     await this.writeFinished()
     return true
   }

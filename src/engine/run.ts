@@ -251,6 +251,8 @@ class Run {
     await directory.writeAttempt(attempt)
     const renewed = { ...manifest, attempts: [...attempts, attempt] }
     await directory.store.write('manifest.json', `${JSON.stringify(renewed, null, 1)}\n`)
+    // A process that was killed just before its end left its scratch.
+    await directory.clearScratch()
     emit({ event: 'resume', tasksDone: attempt.tasksSkipped })
     emit({ event: 'done', out: options.out, exitCode: manifest.exitCode, metrics })
     return { exitCode: manifest.exitCode, metrics, manifest: renewed, out: options.out }

@@ -4,7 +4,7 @@
 import { nearest } from '../core/errors.js'
 import type { Columns } from '../kernels/batch.js'
 import { regexProblem } from '../kernels/expression.js'
-import type { Ast, ColumnAst, ColumnReadType, ExpressionType, LiteralAst, LogicAst } from './ast.js'
+import type { Ast, ColumnAst, ColumnReadType, ExpressionType, LiteralAst } from './ast.js'
 import { ALIASES, FUNCTIONS, type FunctionSignature, type Parameter, findFunction, isLiteralFor } from './functions.js'
 import { type BinaryOperator, type Origin, type Span, type Syntax, expressionError } from './syntax.js'
 
@@ -149,7 +149,7 @@ export class Checker {
     chain.push(rest)
     const operands = chain.reverse().flatMap((inner) => {
       const { ast } = this.#of('boolean', below(inner), `'${op}'`)
-      return ast.kind === op ? (ast as LogicAst).operands : [ast]
+      return ast.kind === op ? ast.operands : [ast]
     })
     return { ast: { kind: op, operands }, type: 'boolean', at: syntax.at }
   }

@@ -121,7 +121,7 @@ class Parser {
       case 'text':
       case 'integer':
       case 'float':
-        return token as Syntax
+        return token
       case 'name':
         if (!token.quoted && this.#accept('(')) return this.#call(token.value, token.at)
         return { kind: 'name', name: token.value, quoted: token.quoted, at: token.at }

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startS3, type S3Server } from '../../test/servers/s3.js'
@@ -46,6 +46,18 @@ async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer[]> {
   for await (const chunk of chunks) all.push(chunk)
   return all
 }
+
+test('an object without an ETag has a fingerprint all the same, in listings as alone', async () => {
+  const s3 = await store()
+  // A file put beside the server's interface has no ETag.
+  const file = join(server.folder, new URL(s3.url).host, new URL(s3.url).pathname, 'bare.txt')
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, 'one')
+  await utimes(file, 1_000_000, 1_000_000)
+  const [listed] = await s3.list('')
+  expect(listed).toEqual({ key: 'bare.txt', bytes: 3, fingerprint: '3-1000000' })
+  expect(await s3.stat('bare.txt')).toEqual(listed)
+})
 
 test('writes, replaces, reads, looks at and deletes an object', async () => {
   const s3 = await store()

@@ -78,10 +78,10 @@ export class S3Store implements ByteStore {
           }),
         ),
       )
-      for (const { Key, Size, ETag } of page.Contents ?? []) {
+      for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
         const key = page.EncodingType === 'url' ? decodeKey(Key ?? '') : (Key ?? '')
         // A key that ends in a slash is a folder some tool drew.
-        if (!key.endsWith('/')) entries.push(this.#entry(key.slice(this.#prefix.length), Size, ETag))
+        if (!key.endsWith('/')) entries.push(entryOf(key.slice(this.#prefix.length), Size, ETag, LastModified))
       }
       token = page.NextContinuationToken
       more = page.IsTruncated === true && token !== undefined
@@ -93,7 +93,7 @@ export class S3Store implements ByteStore {
     const { client, sdk } = this.#s3
     try {
       const head = await client.send(new sdk.HeadObjectCommand(this.#object(key)))
-      return this.#entry(key, head.ContentLength, head.ETag)
+      return entryOf(key, head.ContentLength, head.ETag, head.LastModified)
     } catch (error) {
       if (statusOf(error) === 404) return undefined
       throw storeError(`look at ${this.#name(key)}`, error)
@@ -253,10 +253,17 @@ export class S3Store implements ByteStore {
     const folder = prefix.replace(/\/+$/, '')
     return this.#prefix + (folder === '' ? '' : `${folder}/`)
   }
+}
 
-  #entry(key: string, bytes: number | undefined, etag: string | undefined): Entry {
-    return { key, bytes: bytes ?? 0, fingerprint: (etag ?? '').replaceAll('"', '') }
-  }
+/**
+ * Some servers give no ETag, as for files that got there past their interface. Size and time stand in then:
+ * without any fingerprint a changed input would pass for the one whose tasks are committed. A listing tells
+ * the time to the millisecond, a look at the object to the second, so that seconds count.
+ */
+function entryOf(key: string, bytes = 0, etag: string | undefined, modified: Date | undefined): Entry {
+  const tag = (etag ?? '').replaceAll('"', '')
+  const seconds = Math.floor((modified?.getTime() ?? 0) / 1000)
+  return { key, bytes, fingerprint: tag === '' ? `${bytes}-${seconds}` : tag }
 }
 
 /** Undoes `encoding-type=url`, which writes a space as `+`. */

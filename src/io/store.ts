@@ -10,7 +10,7 @@ export interface Entry {
   /** `/`-separated, relative to the store's root. */
   readonly key: string
   readonly bytes: number
-  /** Changes when the content does: "size-mtimeNs" locally, the ETag on object stores. */
+  /** Changes when the content does: "size-mtimeNs" locally, the ETag on object stores ("size-seconds" without one). */
   readonly fingerprint: string
 }
 

@@ -1,6 +1,7 @@
 /**
  * Columns out of JavaScript values: laid out here, checked and taken over by crates/node/src/rows.rs.
  */
+import { inspect } from 'node:util'
 import type { NativeColumnParts } from '../../native/index.js'
 import { Batch, type Columns, type ColumnType } from './batch.js'
 import { addon, native } from './native.js'
@@ -22,7 +23,7 @@ function describe(value: unknown): string {
   if (typeof value === 'string') return `the text ${JSON.stringify(value.slice(0, 60))}`
   if (typeof value === 'object')
     return Array.isArray(value) ? 'an array' : `an object (${value.constructor?.name ?? 'Object'})`
-  return `the ${typeof value} ${String(value)}`
+  return `the ${typeof value} ${inspect(value)}`
 }
 
 /**
@@ -114,7 +115,7 @@ function lists(
   unfit: (row: number) => UnfitValue,
   each: Each,
 ): Pick<NativeColumnParts, 'tokens' | 'offsets'> {
-  const rows = Array<ArrayLike<number>>(values.length).fill([])
+  const rows = Array.from(values, (): ArrayLike<number> => [])
   each((value, row) => {
     if (!(value instanceof Uint32Array)) throw unfit(row)
     rows[row] = value
@@ -143,7 +144,7 @@ export interface RowPlace {
 export function batchFromRows(rows: readonly (RowPlace & Record<string, unknown>)[], columns: Columns): Batch {
   const files = [...new Set(rows.map((row) => row.file ?? 'rows.jsonl'))]
   const file = Uint32Array.from(rows, (row) => files.indexOf(row.file ?? 'rows.jsonl'))
-  const position = Float64Array.from(rows, (row, index) => row.position ?? index)
+  const position = BigUint64Array.from(rows, (row, index) => BigInt(row.position ?? index))
   const ids = rows.map((row) => row.id ?? null)
   const parts = columns.map(({ name, type }) =>
     layOut(

@@ -149,7 +149,7 @@ function sameTokens(a: unknown, b: unknown): boolean {
 /** What stands behind a row's proxy: `console.log` looks here for how to print, and calls it on the proxy. */
 class Shown {
   [inspect.custom](): object {
-    return { ...this }
+    return Object.assign({}, this)
   }
 }
 

@@ -73,7 +73,7 @@ test('without overlap the pieces are the document', () =>
         const run = await runStep(chunk, { size, boundary }, { rows, columns: TEXT, batchRows: 3 })
         const joined = new Map<string, string>()
         for (const { id, text } of run.rows as { id: string; text: string }[]) {
-          expect([...text].length).toBeLessThanOrEqual(size)
+          expect(Array.from(text).length).toBeLessThanOrEqual(size)
           const parent = id.split('#')[0]!
           joined.set(parent, (joined.get(parent) ?? '') + text)
         }

@@ -83,7 +83,7 @@ pub fn set_column(batch: &mut NativeBatch, column: NativeColumnParts) -> napi::R
 pub fn batch_from_columns(
     files: Vec<String>,
     file: Uint32Array,
-    position: Float64Array,
+    position: BigUint64Array,
     ids: Vec<Option<String>>,
     columns: Vec<NativeColumnParts>,
 ) -> napi::Result<NativeBatch> {
@@ -92,7 +92,7 @@ pub fn batch_from_columns(
         let values: ArrayRef = std::sync::Arc::new(StringArray::from(files));
         let identity = Identity {
             file: DictionaryArray::<UInt32Type>::try_new(UInt32Array::from(file.to_vec()), values)?,
-            position: position.iter().map(|&place| place as u64).collect::<UInt64Array>(),
+            position: UInt64Array::from(position.to_vec()),
             id: StringArray::from(ids),
         };
         let columns = columns.into_iter().map(|column| column.build(rows)).collect::<Result<Vec<_>>>()?;

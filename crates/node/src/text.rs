@@ -54,7 +54,7 @@ pub fn normalize_text(
 ) -> napi::Result<u32> {
     guard("text.normalize", || {
         let options = options.read()?;
-        batch.change(|batch| Ok(normalize::normalize_column(batch, &column, &options)? as u32))
+        batch.change(|batch| Ok(normalize::normalize_column(batch, &column, options)? as u32))
     })
 }
 

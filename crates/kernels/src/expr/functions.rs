@@ -1,11 +1,10 @@
 //! The functions of the language; `src/expressions/functions.ts` is the table of what they take and give.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_array::{Array, StringArray};
 use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use sonic_rs::{JsonValueTrait, PointerNode};
@@ -145,9 +144,9 @@ impl Function {
 fn counts(value: Value, rows: usize, measure: impl Fn(&str) -> usize) -> Result<Value> {
     let Some(texts) = value.into_texts()? else { return Ok(Value::Null) };
     Ok(Value::Ints(match &texts {
-        Texts::All(text) => Lane::constant(measure(text) as i64),
+        Texts::All(text) => Lane::constant(i64::usize_as(measure(text))),
         Texts::Each(array) => Lane {
-            values: Values::Each((0..rows).map(|row| measure(array.value(row)) as i64).collect()),
+            values: Values::Each((0..rows).map(|row| i64::usize_as(measure(array.value(row)))).collect()),
             nulls: array.nulls().cloned(),
         },
     }))
@@ -156,8 +155,8 @@ fn counts(value: Value, rows: usize, measure: impl Fn(&str) -> usize) -> Result<
 fn list_lengths(value: &Value) -> Result<Value> {
     let Value::Opaque(array) = value else { return Err(KernelError::internal("not a list")) };
     let lengths: ScalarBuffer<i64> = match array.data_type() {
-        DataType::List(_) => array.as_list::<i32>().offsets().lengths().map(|n| n as i64).collect(),
-        DataType::LargeList(_) => array.as_list::<i64>().offsets().lengths().map(|n| n as i64).collect(),
+        DataType::List(_) => array.as_list::<i32>().offsets().lengths().map(i64::usize_as).collect(),
+        DataType::LargeList(_) => array.as_list::<i64>().offsets().lengths().map(i64::usize_as).collect(),
         other => {
             return Err(KernelError::Option {
                 name: "length".to_owned(),
@@ -260,8 +259,7 @@ fn common(arguments: Vec<Value>, rows: usize, better: impl Fn(Ordering) -> bool)
     }
     let texts: Option<Vec<Texts>> = arguments.into_iter().map(Value::into_texts).collect::<Result<_>>()?;
     let Some(texts) = texts.filter(|texts| !texts.is_empty()) else { return Ok(Value::Null) };
-    let chosen =
-        (0..rows).map(|row| choose(texts.iter().map(|text| text.get(row)), &better, std::cmp::Ord::cmp));
+    let chosen = (0..rows).map(|row| choose(texts.iter().map(|text| text.get(row)), &better, Ord::cmp));
     Ok(Value::Texts(Texts::Each(chosen.collect())))
 }
 
@@ -285,7 +283,7 @@ fn choose_numbers<T: ArrowNativeType>(
 ) -> Lane<T> {
     let chosen: Vec<Option<T>> =
         (0..rows).map(|row| choose(lanes.iter().map(|lane| lane.get(row)), &better, &compare)).collect();
-    let nulls = NullBuffer::from_iter(chosen.iter().map(Option::is_some));
+    let nulls = chosen.iter().map(Option::is_some).collect::<NullBuffer>();
     let values = chosen.into_iter().map(Option::unwrap_or_default).collect();
     Lane { values: Values::Each(values), nulls: (nulls.null_count() > 0).then_some(nulls) }
 }
@@ -368,40 +366,4 @@ pub fn json_value(value: Value, path: &[PointerNode], rows: usize) -> Result<Val
     });
     let array: StringArray = found.collect();
     Ok(Value::Texts(Texts::Each(array)))
-}
-
-/// The values as a column of `data_type`, which is the expression's static type.
-pub fn into_array(value: Value, data_type: &DataType, rows: usize) -> Result<ArrayRef> {
-    let array: ArrayRef = match (value, data_type) {
-        (Value::Null, data_type) => arrow_array::new_null_array(data_type, rows),
-        (Value::Texts(Texts::Each(array)), DataType::Utf8) => Arc::new(array),
-        (Value::Texts(Texts::All(text)), DataType::Utf8) => {
-            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
-        }
-        (Value::Truth(truth), DataType::Boolean) => {
-            let nulls = truth.nulls();
-            Arc::new(arrow_array::BooleanArray::new(truth.yes, nulls))
-        }
-        (Value::Ints(lane), DataType::Int64) => {
-            let (values, nulls) = spread(lane, rows);
-            Arc::new(arrow_array::Int64Array::new(values, nulls))
-        }
-        (value, DataType::Float64) => match value.into_floats()? {
-            None => arrow_array::new_null_array(data_type, rows),
-            Some(lane) => {
-                let (values, nulls) = spread(lane, rows);
-                Arc::new(arrow_array::Float64Array::new(values, nulls))
-            }
-        },
-        (_, data_type) => return Err(KernelError::internal(format!("the expression gives no {data_type}"))),
-    };
-    Ok(array)
-}
-
-fn spread<T: ArrowNativeType>(lane: Lane<T>, rows: usize) -> (ScalarBuffer<T>, Option<NullBuffer>) {
-    let values = match lane.values {
-        Values::Each(values) => values,
-        Values::All(value) => std::iter::repeat_n(value, rows).collect(),
-    };
-    (values, lane.nulls)
 }

@@ -86,7 +86,7 @@ impl Expression {
         let values = match measured {
             // Not turned into a column when every row stays.
             Some(measure) if truth.yes.count_set_bits() < batch.rows() => {
-                Some(functions::into_array(measure, &DataType::Float64, batch.rows())?)
+                Some(value::into_array(measure, &DataType::Float64, batch.rows())?)
             }
             _ => None,
         };
@@ -112,7 +112,7 @@ impl Expression {
     /// As [`Self::filter`]; `Internal` when the expression gives another type.
     pub fn set_column(&self, batch: &mut Batch, name: &str, data_type: &DataType) -> Result<()> {
         let value = evaluate(&self.root, batch)?;
-        let array = functions::into_array(value, data_type, batch.rows())?;
+        let array = value::into_array(value, data_type, batch.rows())?;
         batch.set_column(Field::new(name, data_type.clone(), true), array)
     }
 

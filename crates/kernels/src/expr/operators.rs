@@ -11,8 +11,8 @@ use crate::error::{KernelError, Result};
 
 /// `left op right`, unknown where a side is null.
 ///
-/// Numbers of both kinds compare as `f64`; NaN equals itself and is above all numbers, as in `PostgreSQL`
-/// and `DuckDB`. Texts compare by bytes, which is by code points. False is below true.
+/// Numbers of both kinds compare as `f64`; NaN equals itself and is above all numbers, as in
+/// `PostgreSQL` and `DuckDB`. Texts compare by bytes, which is by code points. False is below true.
 pub fn compare(op: Comparison, left: Value, right: Value, rows: usize) -> Result<Truth> {
     Ok(match (left, right) {
         (Value::Null, _) | (_, Value::Null) => Truth::constant(None, rows),

@@ -1,11 +1,15 @@
 //! What evaluation works on: one value a row, as lanes that are either a column or a constant.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float32Type, Int8Type, Int16Type, Int32Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, StringArray};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, Int64Array, StringArray, new_null_array,
+};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use arrow_select::take::take;
@@ -216,7 +220,7 @@ impl Value {
     }
 }
 
-/// The values of a column of the batch. `id` is filled: where the user gave none it is "<file:position>".
+/// The values of a column of the batch. `id` is filled: where the user gave none it is `file:position`.
 ///
 /// # Errors
 /// `ColumnMissing` when it is not there.
@@ -251,7 +255,7 @@ pub fn column(batch: &Batch, name: &str) -> Result<Value> {
             Value::Truth(Truth::new(array.values().clone(), array.nulls()))
         }
         DataType::Null => Value::Null,
-        _ => Value::Opaque(std::sync::Arc::clone(array)),
+        _ => Value::Opaque(Arc::clone(array)),
     })
 }
 
@@ -262,4 +266,40 @@ fn lane<P: ArrowPrimitiveType>(array: &ArrayRef) -> Lane<P::Native> {
 
 fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Value {
     Value::Texts(Texts::Each(values.collect()))
+}
+
+/// The values as a column of `data_type`, which is the expression's static type.
+pub fn into_array(value: Value, data_type: &DataType, rows: usize) -> Result<ArrayRef> {
+    let array: ArrayRef = match (value, data_type) {
+        (Value::Null, data_type) => new_null_array(data_type, rows),
+        (Value::Texts(Texts::Each(array)), DataType::Utf8) => Arc::new(array),
+        (Value::Texts(Texts::All(text)), DataType::Utf8) => {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
+        }
+        (Value::Truth(truth), DataType::Boolean) => {
+            let nulls = truth.nulls();
+            Arc::new(BooleanArray::new(truth.yes, nulls))
+        }
+        (Value::Ints(lane), DataType::Int64) => {
+            let (values, nulls) = spread(lane, rows);
+            Arc::new(Int64Array::new(values, nulls))
+        }
+        (value, DataType::Float64) => match value.into_floats()? {
+            None => new_null_array(data_type, rows),
+            Some(lane) => {
+                let (values, nulls) = spread(lane, rows);
+                Arc::new(Float64Array::new(values, nulls))
+            }
+        },
+        (_, data_type) => return Err(KernelError::internal(format!("the expression gives no {data_type}"))),
+    };
+    Ok(array)
+}
+
+fn spread<T: ArrowNativeType>(lane: Lane<T>, rows: usize) -> (ScalarBuffer<T>, Option<NullBuffer>) {
+    let values = match lane.values {
+        Values::Each(values) => values,
+        Values::All(value) => std::iter::repeat_n(value, rows).collect(),
+    };
+    (values, lane.nulls)
 }

@@ -6,7 +6,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array};
-use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{ArrowNativeType, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema};
 use arrow_select::take::take;
 
@@ -132,7 +132,7 @@ pub fn by_tokens(batch: &Batch, column: &str, size: Size, leave_out: &[&str]) ->
     let mut values: Vec<u32> = Vec::with_capacity(ids.len());
     let mut ends: Vec<i32> = vec![0];
     for row in (0..batch.rows()).filter(|&row| batch.is_kept(row)) {
-        let (start, end) = (list.value_offsets()[row] as usize, list.value_offsets()[row + 1] as usize);
+        let (start, end) = (list.value_offsets()[row].as_usize(), list.value_offsets()[row + 1].as_usize());
         let (mut from, mut count) = (start, 1);
         loop {
             let to = (from + size.length).min(end);
@@ -167,7 +167,7 @@ impl Children {
         let id = batch.id_of(row);
         for number in 0..count {
             self.parent.push(row as u32);
-            self.number.push(number as i64);
+            self.number.push(i64::usize_as(number));
             self.id.push(format!("{id}#{number}"));
         }
     }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use arrow_array::{Array, StringArray};
-use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{ArrowNativeType, Buffer, OffsetBuffer, ScalarBuffer};
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _};
 
 use super::scrub;
@@ -58,7 +58,7 @@ pub struct Options {
 /// 4. White space: carriage returns likewise; a run of spaces and tabs becomes one space (a lone tab
 ///    stays) and goes at the end of a line; a run of line feeds becomes two at most; all go at both ends.
 #[must_use]
-pub fn normalize<'a>(text: &'a str, options: &Options) -> Cow<'a, str> {
+pub fn normalize(text: &str, options: Options) -> Cow<'_, str> {
     let mut result = Cow::Borrowed(text);
     if options.unescape_html && memchr::memchr(b'&', text.as_bytes()).is_some() {
         let unescaped = htmlize::unescape(text);
@@ -134,7 +134,7 @@ fn is_plain_in_nfc(character: char) -> bool {
 ///
 /// # Errors
 /// `ColumnMissing`, or `ColumnType` when it is not utf8.
-pub fn normalize_column(batch: &mut Batch, column: &str, options: &Options) -> Result<u64> {
+pub fn normalize_column(batch: &mut Batch, column: &str, options: Options) -> Result<u64> {
     let array = batch.text(column)?;
     let Some((array, changed)) = normalize_array(array, options)? else { return Ok(0) };
     let field = batch.schema().field_with_name(column)?.clone();
@@ -143,16 +143,16 @@ pub fn normalize_column(batch: &mut Batch, column: &str, options: &Options) -> R
 }
 
 /// The column with its texts normalised and how many changed; `None` when none does.
-fn normalize_array(array: &StringArray, options: &Options) -> Result<Option<(StringArray, u64)>> {
+fn normalize_array(array: &StringArray, options: Options) -> Result<Option<(StringArray, u64)>> {
     let source = array.values().as_slice();
     let offsets = array.value_offsets();
     let mut bytes: Vec<u8> = Vec::new();
     let mut ends: Vec<i32> = Vec::new();
     let mut changed = 0_u64;
     // Bytes of the source before this were dealt with; rows that stay are copied together.
-    let mut copied = offsets[0] as usize;
+    let mut copied = offsets[0].as_usize();
     for row in 0..array.len() {
-        let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+        let (from, to) = (offsets[row].as_usize(), offsets[row + 1].as_usize());
         if array.is_valid(row)
             && let Cow::Owned(text) = normalize(array.value(row), options)
         {
@@ -174,7 +174,7 @@ fn normalize_array(array: &StringArray, options: &Options) -> Result<Option<(Str
     if changed == 0 {
         return Ok(None);
     }
-    bytes.extend_from_slice(&source[copied..offsets[array.len()] as usize]);
+    bytes.extend_from_slice(&source[copied..offsets[array.len()].as_usize()]);
     let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
     let array = StringArray::try_new(offsets, Buffer::from_vec(bytes), array.nulls().cloned())?;
     Ok(Some((array, changed)))
@@ -193,7 +193,7 @@ mod tests {
     };
 
     fn whitespace(text: &str) -> String {
-        normalize(text, &Options { whitespace: true, ..Options::default() }).into_owned()
+        normalize(text, Options { whitespace: true, ..Options::default() }).into_owned()
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
     fn controls_follow_the_stated_rules() {
         let clean = |controls| {
             let options = Options { controls: Some(controls), ..Options::default() };
-            normalize("a\0b\tc\r\nd\u{85}e\u{9f}f\u{7f}\u{a0}g", &options).into_owned()
+            normalize("a\0b\tc\r\nd\u{85}e\u{9f}f\u{7f}\u{a0}g", options).into_owned()
         };
         assert_eq!(clean(Controls::Strip), "ab\tc\nd\nef\u{a0}g");
         assert_eq!(clean(Controls::Space), "a b\tc\nd\ne f \u{a0}g");
@@ -266,13 +266,13 @@ mod tests {
                 Options { whitespace: true, ..Options::default() },
                 Options { form: Some(Form::Nfc), ..Options::default() },
             ] {
-                let once = normalize(&text, &options);
+                let once = normalize(&text, options);
                 // Owned exactly when something changed, so that the count of edits is true.
                 prop_assert_eq!(matches!(once, Cow::Owned(_)), *once != *text);
-                prop_assert!(matches!(normalize(&once, &options), Cow::Borrowed(_)));
+                prop_assert!(matches!(normalize(&once, options), Cow::Borrowed(_)));
             }
             prop_assert_eq!(
-                normalize(&text, &Options { form: Some(Form::Nfc), ..Options::default() }).into_owned(),
+                normalize(&text, Options { form: Some(Form::Nfc), ..Options::default() }).into_owned(),
                 text.nfc().collect::<String>()
             );
         }
@@ -282,9 +282,9 @@ mod tests {
             let whole = StringArray::from(texts);
             let skip = skip.min(whole.len());
             let array = whole.slice(skip, whole.len() - skip);
-            let expected: StringArray = array.iter().map(|text| text.map(|t| normalize(t, &ALL).into_owned())).collect();
+            let expected: StringArray = array.iter().map(|text| text.map(|t| normalize(t, ALL).into_owned())).collect();
             let differing = array.iter().zip(expected.iter()).filter(|(a, b)| a != b).count() as u64;
-            match normalize_array(&array, &ALL).unwrap() {
+            match normalize_array(&array, ALL).unwrap() {
                 None => prop_assert_eq!(differing, 0),
                 Some((got, changed)) => {
                     prop_assert_eq!(changed, differing);

@@ -8,6 +8,10 @@ use super::normalize::Controls;
 const BLOCK: usize = 4096;
 
 /// Whether no byte starts something that [`clean_controls`] would change.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "lazy operators branch and stop the loop from being vectorised"
+)]
 pub fn controls_are_clean(text: &str) -> bool {
     let bytes = text.as_bytes();
     let unclean = |byte: u8| (byte < 0x20) && (byte != b'\t') && (byte != b'\n') || (byte == 0x7f);
@@ -39,6 +43,7 @@ pub fn clean_controls(text: &str, mode: Controls, out: &mut String) {
 }
 
 /// Whether [`clean_whitespace`] would change nothing.
+#[expect(clippy::needless_bitwise_bool, reason = "as above")]
 pub fn whitespace_is_clean(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return true };

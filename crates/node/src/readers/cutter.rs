@@ -102,10 +102,18 @@ fn to_native(frames: Vec<Frame>) -> Vec<NativeZstdFrame> {
     frames.map(|f| NativeZstdFrame { stored_from: f.stored_from as f64, bytes: f.bytes as f64 }).collect()
 }
 
+/// A size from JavaScript, where there are no unsigned 64-bit numbers.
+fn unsigned(size: i64) -> u64 {
+    u64::try_from(size).unwrap_or_default()
+}
+
 /// The frames of a local file; `null` when one does not say its size or says more than `most_bytes`.
 #[napi]
-pub fn zstd_frames(path: String, most_bytes: f64) -> napi::Result<Option<Vec<NativeZstdFrame>>> {
-    guard("zstd.frames", || Ok(zstd_frames::scan_file(Path::new(&path), most_bytes as u64)?.map(to_native)))
+pub fn zstd_frames(path: String, most_bytes: i64) -> napi::Result<Option<Vec<NativeZstdFrame>>> {
+    guard(
+        "zstd.frames",
+        || Ok(zstd_frames::scan_file(Path::new(&path), unsigned(most_bytes))?.map(to_native)),
+    )
 }
 
 /// Length of the seek table that a file's last nine bytes announce; `null` when they announce none.
@@ -117,6 +125,6 @@ pub fn zstd_seek_table_length(footer: &[u8]) -> Option<f64> {
 
 /// The frames that a seek table lists; `null` when it does not fit the file.
 #[napi]
-pub fn zstd_seek_table(table: &[u8], file_bytes: f64, most_bytes: f64) -> Option<Vec<NativeZstdFrame>> {
-    zstd_frames::from_seek_table(table, file_bytes as u64, most_bytes as u64).map(to_native)
+pub fn zstd_seek_table(table: &[u8], file_bytes: i64, most_bytes: i64) -> Option<Vec<NativeZstdFrame>> {
+    zstd_frames::from_seek_table(table, unsigned(file_bytes), unsigned(most_bytes)).map(to_native)
 }

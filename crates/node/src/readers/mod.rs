@@ -1,5 +1,7 @@
 //! `NativeRecordReader`: record formats (JSON Lines, CSV, text) from chunks of bytes to batches and rejects.
 
+#![expect(clippy::needless_pass_by_value, reason = "napi-rs hands arguments over by value")]
+
 mod cutter;
 mod format;
 

@@ -54,11 +54,12 @@ impl RecordEnd {
         while at < bytes.len() {
             let rest = &bytes[at..];
             match self.state {
-                State::FieldStart if rest[0] == quote => {
+                // A quote opens a field, or is the second of a doubled one; anything else is plain.
+                State::FieldStart | State::QuoteInQuoted if rest[0] == quote => {
                     self.state = State::Quoted;
                     at += 1;
                 }
-                State::FieldStart => self.state = State::Unquoted,
+                State::FieldStart | State::QuoteInQuoted => self.state = State::Unquoted,
                 State::Unquoted => {
                     at += memchr::memchr2(self.dialect.delimiter, b'\n', rest)? + 1;
                     self.state = State::FieldStart;
@@ -70,11 +71,6 @@ impl RecordEnd {
                     at += memchr::memchr(quote, rest)? + 1;
                     self.state = State::QuoteInQuoted;
                 }
-                State::QuoteInQuoted if rest[0] == quote => {
-                    self.state = State::Quoted;
-                    at += 1;
-                }
-                State::QuoteInQuoted => self.state = State::Unquoted,
             }
         }
         None

@@ -105,6 +105,9 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// Steps over a key and its colon; returns the raw key between its quotes, and whether it has escapes.
+    ///
+    /// # Errors
+    /// `json-syntax`.
     pub fn key(&mut self) -> Scan<(&'a str, bool)> {
         self.whitespace();
         if !self.eat(b'"') {
@@ -121,6 +124,9 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// Steps over any value, checking all of it.
+    ///
+    /// # Errors
+    /// `json-syntax`.
     pub fn skip_value(&mut self) -> Scan<Kind> {
         self.whitespace();
         let kind = match self.peek() {
@@ -260,6 +266,9 @@ impl<'a, 's> Scanner<'a, 's> {
     ///
     /// A lone surrogate is no syntax error, but such a string has no UTF-8; the fault then comes as the
     /// inner result and the string has been stepped over.
+    ///
+    /// # Errors
+    /// `json-syntax`; `json-surrogate` inside.
     pub fn string_into(&mut self, out: &mut TextColumn) -> Scan<Scan<()>> {
         let bytes = self.text.as_bytes();
         let quote = self.at;

@@ -60,6 +60,9 @@ impl ColumnKind {
     }
 }
 
+/// Room a new batch reserves for text at most, so that one long document does not make all later ones large.
+const MOST_RESERVED: usize = 4 << 20;
+
 /// A utf8 column under construction. Only whole `str`s go in, so its bytes are UTF-8 at every offset.
 #[derive(Debug)]
 pub struct TextColumn {
@@ -99,23 +102,26 @@ impl TextColumn {
     }
 
     /// Ends the row: the staged value, or null when none was begun.
+    ///
+    /// # Panics
+    /// Never: a batch ends at a few MiB and a record is at most 1 GiB (`Rows::new` checks), so that an
+    /// offset fits 31 bits.
     pub fn commit(&mut self) {
-        // A batch ends at a few MiB and a record is at most 1 GiB (`Rows::new` checks), so this fits.
-        self.offsets.push(self.values.len() as i32);
+        self.offsets.push(i32::try_from(self.values.len()).expect("offsets of a batch fit 31 bits"));
         self.valid.push(self.staged);
         self.staged = false;
     }
 
     /// Bytes of the committed values.
     pub fn committed(&self) -> usize {
-        self.offsets.last().map_or(0, |&offset| offset as usize)
+        self.offsets.last().and_then(|&offset| usize::try_from(offset).ok()).unwrap_or_default()
     }
 
-    /// The column so far, which is then empty again with room for as much.
+    /// The column so far, which is then empty again, with room for as much of the usual size.
     pub fn take(&mut self) -> StringArray {
         self.rollback();
         let next = Self {
-            values: Vec::with_capacity(self.values.len()),
+            values: Vec::with_capacity(self.values.len().min(MOST_RESERVED)),
             offsets: {
                 let mut offsets = Vec::with_capacity(self.offsets.len());
                 offsets.push(0);

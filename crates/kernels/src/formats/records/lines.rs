@@ -7,7 +7,7 @@ pub fn end(bytes: &[u8]) -> Option<usize> {
 
 /// The line without its `\n` or `\r\n`.
 pub fn trim_end(line: &[u8]) -> &[u8] {
-    (line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line))) as _
+    line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
 /// Whether there is nothing but spaces, tabs and line ends.

@@ -414,13 +414,12 @@ pub fn path_hash(path: &str) -> u32 {
 /// The record as text; invalid UTF-8 becomes a reject.
 pub fn utf8<'a>(offset: u64, record: &'a [u8], rows: &mut Rows) -> Option<&'a str> {
     if let Ok(text) = simdutf8::basic::from_utf8(record) {
-        Some(text)
-    } else {
-        let at = std::str::from_utf8(record).err().map_or(0, |error| error.valid_up_to());
-        let byte = record.get(at).copied().unwrap_or_default();
-        rows.reject(offset, record, "utf8", format!("at byte {at}: 0x{byte:02X} is not valid UTF-8"));
-        None
+        return Some(text);
     }
+    let at = std::str::from_utf8(record).err().map_or(0, |error| error.valid_up_to());
+    let byte = record.get(at).copied().unwrap_or_default();
+    rows.reject(offset, record, "utf8", format!("at byte {at}: 0x{byte:02X} is not valid UTF-8"));
+    None
 }
 
 #[cfg(test)]

@@ -139,10 +139,10 @@ proptest! {
     #[test]
     fn any_split_points_give_the_same_rows(
         file in file(),
-        cuts in prop::collection::vec(0.0..1.0_f64, 0..6),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         chunk in 1_usize..80,
     ) {
-        let mut ends: Vec<u64> = cuts.iter().map(|cut| (cut * file.len() as f64) as u64).collect();
+        let mut ends: Vec<u64> = cuts.iter().map(|cut| cut.index(file.len() + 1) as u64).collect();
         ends.push(file.len() as u64);
         ends.sort_unstable();
         ends.dedup();
@@ -177,7 +177,7 @@ proptest! {
 
     #[test]
     fn a_damaged_stream_ends_the_same_way_in_any_chunks(
-        file in file(), parts in 1_usize..4, chunk in 1_usize..200, cut in 0.0..1.0_f64, flip in any::<Option<u8>>(),
+        file in file(), parts in 1_usize..4, chunk in 1_usize..200, cut in any::<prop::sample::Index>(), flip in any::<Option<u8>>(),
     ) {
         // Incompressible lines make several blocks, some of them stored raw.
         let mut stream: Vec<u8> = (0..9000_u64).flat_map(|i| {
@@ -185,7 +185,7 @@ proptest! {
         }).collect();
         stream.extend(file);
         for (mut bytes, compression) in [(zstd(&stream, parts), Compressed::Zstd), (gzip(&stream, parts), Compressed::Gzip)] {
-            let at = (cut * (bytes.len() - 1) as f64) as usize;
+            let at = cut.index(bytes.len());
             match flip {
                 Some(mask) => bytes[at] ^= mask | 1,
                 None => bytes.truncate(at),
