@@ -3,7 +3,6 @@
  * and by the worker's entry.
  */
 import type { Registry } from './engine/registry.js'
-import { listInputs } from './io/inputs.js'
 import { sinkFormats } from './sinks/index.js'
 import { sourceFormats } from './sources/index.js'
 import { steps } from './steps/index.js'

@@ -25,7 +25,7 @@ function stepTable(steps) {
 }
 
 /** @param {import('../../src/steps/step.js').AnyStep} step */
-function stepPart({ name, summary, example, config }) {
+function stepPart({ summary, example, config }) {
   const schema = schemaOf(config)
   const short = shortForms(schema).map((form) => {
     const said = form.description === undefined ? '' : `: ${form.description}`

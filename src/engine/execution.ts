@@ -159,6 +159,8 @@ export class Execution {
 
   async #runStage(stage: Stage, planned: PlannedTask[] | undefined): Promise<Outcome[]> {
     const progress = this.#startProgress(stage, planned)
+    const known = planned?.length ?? this.#context.prepared.splits.length
+    this.#context.onEvent({ event: 'stage', stage: stage.name, tasks: known, skipped: 0 })
     const outcomes: (Outcome & { order: readonly [number, number] })[] = []
     if (planned) await this.#ensureSpills(stage, await this.#uncommitted(stage, planned))
     const { directory, pool } = this.#context

@@ -146,7 +146,7 @@ async function measure(
   sample: () => Promise<Batch>,
 ): Promise<Rates> {
   const known = prepared.splits.filter((split) => split.kind === 'split' || split.file.url !== '-')
-  if (known.length === 0 || known.every((split) => split.bytes === 0)) return { secondsPerByte: 0, outputShare: 1 }
+  if (known.every((split) => split.bytes === 0)) return { secondsPerByte: 0, outputShare: 1 }
   let batch = await sample()
   const { bytes } = batch
   // Once to warm up (tokenizer caches), once to measure.

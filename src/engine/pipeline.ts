@@ -40,6 +40,14 @@ export interface PipelineSpec {
   readonly sink: SinkSpec
 }
 
+/** Marks a complete pipeline, also one that another copy of this package made. */
+export const PIPELINE = Symbol.for('gristmill.pipeline')
+
+/** Whether a value is a pipeline of the fluent interface. */
+export function isPipeline(value: unknown): value is { readonly definition: PipelineDefinition } {
+  return typeof value === 'object' && value !== null && PIPELINE in value
+}
+
 export type UserFunction = (...args: never[]) => unknown
 
 /** A pipeline with what it needs to run: where its paths start, and the functions its steps refer to by index. */

@@ -144,7 +144,7 @@ function formatOf(inputs: readonly InputFile[], registry: Registry): SourceForma
 
 function checkOptions(source: SourceFormat, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const parsed = source.options.safeParse(options)
-  if (parsed.success) return parsed.data as Record<string, unknown>
+  if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   throw new GristmillError('GM_CONFIG', `source.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
 }

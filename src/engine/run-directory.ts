@@ -214,7 +214,7 @@ export class RunDirectory {
 
   /** Deletes commits of tasks that the plan no longer has, with their files. */
   async dropCommits(keep: ReadonlySet<string>): Promise<void> {
-    for (const commit of [...this.#commits.values()]) {
+    for (const commit of this.#commits.values()) {
       if (keep.has(commit.task)) continue
       await this.store.delete(`commits/${commit.task}.json`)
       await Promise.all(commit.files.map(async (file) => this.store.delete(`work/${file.name}`)))

@@ -102,6 +102,8 @@ class Run {
     const finished = await this.#alreadyDone(directory, attempts)
     if (finished) return finished
 
+    const committed = [...directory.commits].length
+    if (committed > 0) emit({ event: 'resume', tasksDone: committed })
     await directory.unpublish()
     await directory.clearUnfinished()
     await store.deleteUnfinished()
@@ -123,7 +125,6 @@ class Run {
       return await this.#attempt(directory, attempts, attempt, bundle?.file)
     } finally {
       await bundle?.remove()
-      emit({ event: 'stage', stage: 'end', tasks: 0, skipped: 0 })
     }
   }
 

@@ -3,7 +3,7 @@
  */
 import path from 'node:path'
 import { GristmillError } from '../core/errors.js'
-import type { SequentialFile, Split } from '../sources/source.js'
+import type { Split } from '../sources/source.js'
 import { identityOf } from './identity.js'
 import type { Boundary, Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
@@ -75,7 +75,7 @@ export class TaskPlanner {
         const next = waiting[0]
         if (next && (next[1].kind === 'split' || active.size < cutters)) {
           waiting.shift()
-          const [index, split] = next as [number, Split | SequentialFile]
+          const [index, split] = next
           if (split.kind === 'split') {
             yield { split, order: [index, 0] }
             continue

@@ -5,8 +5,7 @@
  * changes them, `select` and `drop` narrow them.
  */
 import { fileURLToPath } from 'node:url'
-import type { z } from 'zod'
-import type { PipelineDefinition, UserFunction } from '../engine/pipeline.js'
+import { PIPELINE, type PipelineDefinition, type UserFunction } from '../engine/pipeline.js'
 import type { RunResult } from '../engine/run.js'
 import type { Row } from '../kernels/rows.js'
 import type { ChunkConfig } from '../steps/chunk.js'
@@ -85,17 +84,17 @@ export class Draft<R extends object = AnyRow> {
 
   /** Keeps these columns (and id). */
   select<K extends keyof R & string>(...columns: K[]): Draft<Pick<R, K>> {
-    return this.#step('select', columns) as unknown as Draft<Pick<R, K>>
+    return this.#step('select', columns)
   }
 
   /** Gives columns other names, as `{ old: 'new' }`. */
-  rename(columns: Readonly<Record<string, string>>): Draft<AnyRow> {
-    return this.#step('rename', columns) as unknown as Draft<AnyRow>
+  rename(columns: Readonly<Record<string, string>>): Draft {
+    return this.#step('rename', columns) as unknown as Draft
   }
 
   /** Leaves these columns out. */
   drop<K extends keyof R & string>(...columns: K[]): Draft<Omit<R, K>> {
-    return this.#step('drop', columns) as unknown as Draft<Omit<R, K>>
+    return this.#step('drop', columns)
   }
 
   /** Removes rows that equal another one. */
@@ -109,8 +108,8 @@ export class Draft<R extends object = AnyRow> {
   }
 
   /** Keeps a share or a number of rows. */
-  sample(options: SampleConfig | z.input<z.ZodType<SampleConfig>>): Draft<R> {
-    return this.#step('sample', options as object)
+  sample(options: Options<SampleConfig>): Draft<R> {
+    return this.#step('sample', options)
   }
 
   /** Cuts documents into chunks, each a row. */
@@ -150,12 +149,13 @@ export class Draft<R extends object = AnyRow> {
   #function(name: string, fn: (row: R) => unknown, options: object): Draft<R> {
     const { functions, steps } = this.#state
     const step = { [name]: { function: functions.length, ...options } }
-    return new Draft({ ...this.#state, steps: [...steps, step], functions: [...functions, fn as UserFunction] })
+    return new Draft({ ...this.#state, steps: [...steps, step], functions: [...functions, fn] })
   }
 }
 
 /** A complete pipeline: an immutable value that can be run, again and again. */
 export class Pipeline {
+  readonly [PIPELINE] = true
   readonly definition: PipelineDefinition
 
   constructor(definition: PipelineDefinition) {

@@ -16,7 +16,7 @@ interface Format {
 }
 
 function both(format: string): Format {
-  return ((first?: Paths | FormatOptions, options: FormatOptions = {}): Draft<AnyRow> | SinkInput =>
+  return ((first?: Paths | FormatOptions, options: FormatOptions = {}): Draft | SinkInput =>
     typeof first === 'string' || Array.isArray(first)
       ? source(format, first as Paths, options)
       : { ...(first as FormatOptions | undefined), format }) as Format

@@ -11,8 +11,7 @@ import { pathToFileURL } from 'node:url'
 import { GristmillError } from '../core/errors.js'
 import { bundleModule, writeBundle } from '../engine/bundle.js'
 import { identityOf } from '../engine/identity.js'
-import type { PipelineDefinition, PipelineSpec, UserFunction } from '../engine/pipeline.js'
-import { Pipeline } from './builder.js'
+import { isPipeline, type PipelineDefinition, type PipelineSpec, type UserFunction } from '../engine/pipeline.js'
 
 /** Where a worker waits for the pipeline of the program it loads. */
 const OFFER = Symbol.for('gristmill.worker.offer')
@@ -40,7 +39,7 @@ export async function loadModule(file: string): Promise<PipelineDefinition> {
   const bundle = await writeBundle((await bundleModule(module)).code)
   try {
     const loaded = (await importBundle(bundle.file, file)) as { default?: unknown }
-    if (!(loaded.default instanceof Pipeline)) {
+    if (!isPipeline(loaded.default)) {
       throw new GristmillError('GM_USER_MODULE', `${file} does not export a pipeline by default`, {
         hint: 'end the chain with .write(…) and `export default` it',
       })
@@ -61,7 +60,7 @@ export async function loadFunctions(bundle: string, signature: string): Promise<
     Object.assign(globalThis, { [OFFER]: offer })
     importBundle(bundle, 'the pipeline module').then((loaded) => {
       const pipeline = (loaded as { default?: unknown }).default
-      if (pipeline instanceof Pipeline && fits(pipeline.definition)) resolve(pipeline.definition.functions)
+      if (isPipeline(pipeline) && fits(pipeline.definition)) resolve(pipeline.definition.functions)
       else
         reject(
           new GristmillError('GM_USER_MODULE', 'a worker did not find the pipeline in its module', {

@@ -98,7 +98,7 @@ function checkSource(value: unknown, problems: Problem[]): SourceSpec | undefine
 
 function checkStep(value: unknown, index: number, problems: Problem[]): StepSpec | undefined {
   const path = ['steps', index]
-  const entries = typeof value === 'string' ? [[value, {}] as const] : Object.entries((value ?? {}) as object)
+  const entries = typeof value === 'string' ? [[value, {}] as const] : Object.entries(value ?? {})
   const [entry] = entries
   if (!entry || entries.length !== 1 || Array.isArray(value)) {
     const example = '- filter: "length(text) >= 64"'

@@ -138,7 +138,7 @@ test('a row may be changed in place, deep inside JSON too', async () => {
     withFunction((row) => {
       const out = row as Record<string, unknown>
       out['text'] = `${row['text']}!`
-      if (row['meta'] !== null) (row['meta'] as { a: unknown[] }).a.push(3)
+      if (row['meta'] !== null) (row['meta'] as unknown as { a: unknown[] }).a.push(3)
       delete out['good']
       out['id'] = `new-${row.id}`
       return out
