@@ -9,6 +9,7 @@
 import type { InputFile, Piece, PlanContext, SequentialFile, Split } from './source.js'
 import { pathHash } from '../kernels/readers.js'
 import { type Compression, compressionOfMagic, MAGIC_BYTES, splitName } from './compression.js'
+import { takeStandardInput } from './standard-input.js'
 import { frameSplits } from './zstd-splits.js'
 
 const MIB = 1 << 20
@@ -79,8 +80,11 @@ async function planLarge(
   rule: SplitRule,
   context: PlanContext,
 ): Promise<(Split | SequentialFile)[]> {
-  const compression = named === 'none' && file.url !== '-' ? await look(file, context) : named
-  if (compression === 'none' && rule.records === 'anywhere' && file.url !== '-') return byteRanges(file, rule)
+  if (file.url === '-') {
+    return [{ kind: 'sequential', file: await takeStandardInput(file, context.signal), bytes: 0 }]
+  }
+  const compression = named === 'none' ? await look(file, context) : named
+  if (compression === 'none' && rule.records === 'anywhere') return byteRanges(file, rule)
   // Frames are cut anywhere, so their records must be found from anywhere; stretches must start aligned.
   const framed = compression === 'zstd' && rule.records === 'anywhere' && rule.alignBytes === 1
   const frames = framed ? await frameSplits(file, SPLIT_BYTES, context) : undefined

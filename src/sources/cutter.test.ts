@@ -64,14 +64,17 @@ test('a stream cut short reports it with its last cut', async () => {
   }
 })
 
-test('standard input is cut as it arrives, plain or compressed', async () => {
+test('standard input is sampled and then cut from its start, plain or compressed', async () => {
   const program = `
-    import { cutFile } from './dist/sources/cutter.js'
+    import { jsonl } from './dist/sources/jsonl.js'
     const file = { path: '-', url: '-', size: 0, fingerprint: '' }
     const context = { signal: new AbortController().signal }
-    const options = { spoolFolder: process.argv[1], targetBytes: 100000 }
-    for await (const split of cutFile(file, { format: 'jsonl' }, options, context)) console.log(JSON.stringify(split))`
-  for (const input of [lines, gzipSync(lines)]) {
+    const options = { text: 'text', id: 'id', types: {}, onMissing: 'quarantine', maxRecordBytes: 1e6, format: {} }
+    console.log(JSON.stringify(await jsonl.columns([file], options, context)))
+    const [planned] = await jsonl.plan([file], options, context)
+    for await (const split of jsonl.cut(planned.file, options, process.argv[1], context)) console.log(JSON.stringify(split))`
+  const typed = lines.replaceAll('}', ',"n":1}')
+  for (const input of [typed.repeat(3), gzipSync(typed.repeat(3))]) {
     const folder = mkdtempSync(join(tmpdir(), 'gristmill-spool-'))
     const child = spawn(process.execPath, ['--input-type=module', '-e', program, folder], {
       cwd: join(import.meta.dirname, '../..'),
@@ -80,11 +83,15 @@ test('standard input is cut as it arrives, plain or compressed', async () => {
     child.stdin.end(input)
     let out = ''
     for await (const part of child.stdout.setEncoding('utf8')) out += part as string
-    const splits = out
+    const [shown, ...splits] = out
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as Split)
-    const { rows } = await readSplits(jsonl, splits, columns)
-    expect([rows.length, rows[0]!.file]).toEqual([20_000, '-'])
+      .map((line) => JSON.parse(line) as unknown)
+    expect(shown).toEqual([
+      { name: 'text', type: 'string' },
+      { name: 'n', type: 'int64' },
+    ])
+    const { rows } = await readSplits(jsonl, splits as Split[], columns)
+    expect([rows.length, rows[0]!.file]).toEqual([60_000, '-'])
   }
 })

@@ -12,7 +12,7 @@ import type { RecordFormat } from '../kernels/readers.js'
 import { SPLIT_BYTES } from './byte-splits.js'
 import { compressionOfMagic, MAGIC_BYTES, splitName } from './compression.js'
 import type { InputFile, PlanContext, Range, Split } from './source.js'
-import { standardInput } from './standard-input.js'
+import { type StandardInput, standardInput } from './standard-input.js'
 
 const CHUNK_BYTES = 1 << 20
 
@@ -46,7 +46,9 @@ export async function* cutFile(
   for (const cut of cutter.takeCuts()) yield splitOf(file, cut)
 }
 
-function splitOf(file: InputFile, { from, bytes, spool, header, ended }: Cut): Split {
+function splitOf({ path, url, size, fingerprint }: InputFile, cut: Cut): Split {
+  const { from, bytes, spool, header, ended } = cut
+  const file = { path, url, size, fingerprint }
   const named = header === undefined ? {} : { header }
   const range: Range =
     spool === undefined
@@ -60,13 +62,18 @@ async function isPlain(file: InputFile, context: PlanContext): Promise<boolean> 
   return compressionOfMagic(await store.read(key, 0, MAGIC_BYTES)) === 'none'
 }
 
-async function* chunksOf(file: InputFile, context: PlanContext): AsyncGenerator<Buffer> {
+async function* chunksOf(file: InputFile, context: PlanContext): AsyncGenerator<Uint8Array> {
   if (file.url === '-') {
+    if (isTaken(file)) yield file.head
     yield* standardInput(context.signal)
     return
   }
   const { store, key } = await context.stores.locate(file.url)
   yield* store.stream(key, { chunkBytes: () => CHUNK_BYTES, signal: context.signal })
+}
+
+function isTaken(file: InputFile): file is StandardInput {
+  return 'head' in file
 }
 
 /** Names the spool files of a file apart from those of any other. */

@@ -7,6 +7,7 @@ import type { RangeStart } from '../kernels/readers.js'
 import type { ByteStores } from '../io/store.js'
 import { splitName } from './compression.js'
 import type { Piece } from './source.js'
+import { peekStandardInput } from './standard-input.js'
 
 /** Whole files up to this size are read in one go and ahead of their turn. */
 const SMALL_BYTES = 1 << 20
@@ -63,6 +64,11 @@ export function rangeStart({ file, range }: Piece): RangeStart {
 
 /** The stored bytes of a piece; a reader of a ragged range stops when it has what it owns. */
 async function* streamPiece({ file, range }: Piece, context: PieceContext): AsyncGenerator<Uint8Array> {
+  if (file.url === '-' && range.kind === 'whole') {
+    // Only a sample reads it so; the run reads what a cutter made of it.
+    yield await peekStandardInput(context.signal)
+    return
+  }
   const { store, key } = await context.stores.locate(range.kind === 'spool' ? range.spool : file.url)
   const options = { chunkBytes: () => context.chunkBytes(), signal: context.signal }
   switch (range.kind) {
@@ -131,5 +137,5 @@ class ReadAhead {
 }
 
 function isSmallFile({ file, range }: Piece): boolean {
-  return range.kind === 'whole' && file.size <= SMALL_BYTES
+  return range.kind === 'whole' && file.url !== '-' && file.size <= SMALL_BYTES
 }

@@ -12,6 +12,7 @@ import { chooseColumns, type SampledColumns } from './column-choice.js'
 import { cutFile } from './cutter.js'
 import { openPieces } from './pieces.js'
 import type { InputFile, PlanContext, ReadContext, SourceFormat, SourceOptions, Split } from './source.js'
+import { isAllOfStandardInput } from './standard-input.js'
 
 /** Bytes of text in a batch. */
 const BATCH_BYTES = 2 << 20
@@ -101,7 +102,7 @@ function report(reader: RecordReader, context: ReadContext): void {
   for (const { name, rows } of unknown) context.unknownColumn?.(name, rows)
 }
 
-/** Looks at the start of a few files, evenly chosen. Standard input is not looked at: it can be read only once. */
+/** Looks at the start of a few files, evenly chosen. */
 async function sample(
   source: RecordSource,
   files: readonly InputFile[],
@@ -109,13 +110,15 @@ async function sample(
   context: PlanContext,
 ): Promise<SampledColumns> {
   using reader = RecordReader.sampler(source.native(options), options.maxRecordBytes)
-  const chosen = sampledFiles(files.filter((file) => file.url !== '-' && file.size > 0))
+  const chosen = sampledFiles(files.filter((file) => file.url === '-' || file.size > 0))
   const share = Math.max(SAMPLE_FILE_BYTES, Math.floor(SAMPLE_BYTES / Math.max(1, chosen.length)))
   const reading = { ...context, chunkBytes: () => SAMPLE_FILE_BYTES }
   const pieces = chosen.map((file) => ({ file, range: { kind: 'whole' } }) as const)
-  for await (const { start, chunks } of openPieces(pieces, reading)) {
+  for await (const { piece, start, chunks } of openPieces(pieces, reading)) {
     reader.start(start)
-    if (await feed(reader, chunks, share)) reader.end()
+    const taken = await feed(reader, chunks, share)
+    // The start of standard input may end inside a record, which would teach wrong types.
+    if (taken && (piece.file.url !== '-' || (await isAllOfStandardInput(context.signal)))) reader.end()
   }
   const { records, columns } = reader.sampled()
   return { records, columns: columns.map(({ name, type }) => ({ name, type: type as ColumnType })) }
