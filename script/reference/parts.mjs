@@ -26,7 +26,7 @@ function stepTable(steps) {
 
 /** @param {import('../../src/steps/step.js').AnyStep} step */
 function stepPart({ summary, example, config }) {
-  const schema = schemaOf(config)
+  const schema = forFiles(schemaOf(config))
   const short = shortForms(schema).map((form) => {
     const said = form.description === undefined ? '' : `: ${form.description}`
     return `The value is ${code(typeInWords(form))}${said}.`
@@ -40,6 +40,16 @@ function stepPart({ summary, example, config }) {
     ...short.flatMap((line) => ['', line]),
     ...optionLines(schema),
   ].join('\n')
+}
+
+/**
+ * The forms a person writes: the number of a function is set by the fluent interface.
+ *
+ * @param {import('../../src/cli/json-schema.js').JsonSchema} schema
+ */
+function forFiles(schema) {
+  const written = schema.anyOf?.filter((form) => form.properties?.['function'] === undefined)
+  return written === undefined ? schema : { ...schema, anyOf: written }
 }
 
 /** @param {import('../../src/sources/source.js').SourceFormat} source */
@@ -56,14 +66,20 @@ function sinkPart({ summary, options }) {
   return [sentence(summary), ...optionLines(schemaOf(options))].join('\n')
 }
 
-/** The keys of `source` that every format has. */
+/**
+ * The keys of `source` that every format has.
+ *
+ * @param {readonly import('../../src/sources/source.js').SourceFormat[]} sources
+ * @returns {import('../../src/cli/json-schema.js').JsonSchema}
+ */
 function commonSource(sources) {
-  const { properties } = pipelineJsonSchema()
+  const { properties } = /** @type {import('../../src/cli/json-schema.js').JsonSchema} */ (pipelineJsonSchema())
   const own = new Set(sources.flatMap(({ options }) => Object.keys(options.shape)))
-  const common = Object.entries(properties.source.properties).filter(([name]) => !own.has(name))
+  const common = Object.entries(properties?.['source']?.properties ?? {}).filter(([name]) => !own.has(name))
   return { properties: Object.fromEntries(common), required: ['paths'] }
 }
 
+/** @param {import('../../src/cli/json-schema.js').JsonSchema} schema */
 function optionLines(schema) {
   const options = optionsOf(schema)
   return options.length === 0 ? [] : ['', optionTable(options)]

@@ -9,6 +9,7 @@
  * | `js`, first line `// NAME.js` | written, type-checked; run by Node, unless a later `sh` block names it |
  * | `sh` | run by bash, stopped by the first command that fails |
  * | `python` | run |
+ * | `sql` | each line is an expression: typed and evaluated on rows with tokens |
  * | `json` | parsed |
  * | `text` | output, not run; it must not hold commands |
  */
@@ -53,6 +54,9 @@ function runBlock(block: Block, folder: string, isRunLater: (name: string) => bo
       write(folder, '.block.py', code)
       execute(block, folder, PYTHON, ['.block.py'])
       return
+    case 'sql':
+      runExpressions(block, folder)
+      return
     case 'json':
       JSON.parse(code)
       return
@@ -61,7 +65,7 @@ function runBlock(block: Block, folder: string, isRunLater: (name: string) => bo
       checkOutput(block)
       return
     default:
-      throw new Error(`${place}: a block of '${language}' is never run; see docs/README.md`)
+      throw new Error(`${place}: a block of '${language}' is never run; see CONTRIBUTING.md`)
   }
 }
 
@@ -74,6 +78,15 @@ function runYaml(block: Block, folder: string, isRunLater: (name: string) => boo
   }
   const file = `part-${block.place.replaceAll(/\W/gu, '-')}.json`
   write(folder, file, JSON.stringify(completed(parse(block.code), block.place)))
+  gristmillRun(block, folder, file)
+}
+
+function runExpressions(block: Block, folder: string): void {
+  const lines = block.code.split('\n').filter((line) => line.trim() !== '')
+  const columns = Object.fromEntries(lines.map((line, index) => [`column_${index}`, line]))
+  const steps = [{ tokenize: { tokenizer: './tokenizer.json', keepText: true } }, { map: columns }]
+  const file = 'expressions.json'
+  write(folder, file, JSON.stringify(completed({ steps }, block.place)))
   gristmillRun(block, folder, file)
 }
 
@@ -122,6 +135,7 @@ function execute({ place, directive }: Block, folder: string, command: string, a
   const result = spawnSync(command, args, {
     cwd: folder,
     encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'], // bash would read its start-up files if its input looked like a remote shell's
     env: { HOME: folder, LANG: 'C.UTF-8', PATH: `${path.join(folder, 'node_modules/.bin')}:${SYSTEM_PATH}` },
     timeout: 120_000,
   })
@@ -133,9 +147,11 @@ function execute({ place, directive }: Block, folder: string, command: string, a
   throw new Error(`${place}: ${ended}\n${result.stdout}${result.stderr}`)
 }
 
-/** Output is shown as it is; a command in it would be an example that nobody runs. */
+/** Output is shown as it is; a command in it would be an example that nobody runs. Grammar (`<file>`, `[flags]`) is none. */
 function checkOutput({ code, place }: Block): void {
-  const command = code.split('\n').find((line) => /^\$? ?(?:gristmill|script\/|npm |python |pip )/u.test(line))
+  const command = code
+    .split('\n')
+    .find((line) => /^\$? ?(?:gristmill|script\/|npm |python |pip )/u.test(line) && !/[<[]/u.test(line))
   if (command !== undefined)
     throw new Error(`${place}: '${command}' is a command: make the block sh, so that it is run`)
 }
