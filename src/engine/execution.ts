@@ -179,8 +179,8 @@ export class Execution {
       if (skip) {
         progress.skipped += 1
         this.tasksSkipped += 1
-        await removeSpools(task)
       }
+      await removeRead(task)
       steps.push([...result.steps])
       progress.done += 1
       progress.rows += result.counts.rowsIn
@@ -206,7 +206,6 @@ export class Execution {
       this.#reportProgress(progress, false)
     })
     progress.active.delete(task.name)
-    await removeSpools(task)
     return result
   }
 
@@ -246,7 +245,7 @@ export class Execution {
     }
     await this.#forEachWorker(again, async ({ task }) => {
       if (missing.has(task.name)) await this.#execute(task, before.name, () => {})
-      await removeSpools(task)
+      await removeRead(task)
     })
     const renewed = this.outcomes[before.index]!.map(({ name }) => ({
       name,
@@ -341,9 +340,15 @@ async function* fromArray<T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items
 }
 
-/** Deletes the spool files a task read. */
-async function removeSpools(task: Task): Promise<void> {
-  if (task.kind !== 'map' || task.input.kind !== 'split') return
+/**
+ * Deletes the scratch files that only a committed task read: spools and, where each spill has one reader,
+ * its spill. Besides the room, this spares the disk: what is deleted before the kernel writes it back is
+ * never written.
+ */
+async function removeRead(task: Task): Promise<void> {
+  if (task.kind !== 'map') return
+  if (task.input.kind === 'spill') await rm(task.input.spill.path, { force: true })
+  if (task.input.kind !== 'split') return
   for (const { range } of task.input.split.pieces) {
     if (range.kind === 'spool') await rm(range.spool, { force: true })
   }
