@@ -327,7 +327,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn numbered(rows: usize) -> Batch {
-        let ids = StringArray::from_iter((0..rows).map(|i| (i % 3 != 0).then(|| format!("r{i}"))));
+        let ids: StringArray = (0..rows).map(|i| (i % 3 != 0).then(|| format!("r{i}"))).collect();
         let identity = Identity::of_file("a/b.jsonl", (0..rows as u64).map(|i| i * 10).collect(), ids);
         let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
         Batch::new(identity, vec![(Field::new("n", DataType::Int64, true), values)]).unwrap()

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use serde::de::DeserializeOwned;
 
 use crate::batch::NativeBatch;
-use crate::guard::guard;
+use crate::guard::{guard, unsigned};
 use crate::removed::NativeRemovedLog;
 
 fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
@@ -160,7 +160,7 @@ impl NativeVerdict {
     pub fn set_sample(&mut self, seed: f64, threshold: String, step: String) -> napi::Result<()> {
         guard("verdict.sample", || {
             let threshold = u64::from_str_radix(&threshold, 16).map_err(KernelError::internal)?;
-            self.inner.sample = Some((seed as u64, threshold, step));
+            self.inner.sample = Some((unsigned(seed), threshold, step));
             Ok(())
         })
     }
@@ -191,7 +191,7 @@ impl NativeSmallest {
     /// Collects up to `count` hashes.
     #[napi(constructor)]
     pub fn new(count: u32, seed: f64) -> Self {
-        Self { inner: Some(Smallest::new(count as usize, seed as u64)) }
+        Self { inner: Some(Smallest::new(count as usize, unsigned(seed))) }
     }
 
     /// Adds the selected rows of a batch.

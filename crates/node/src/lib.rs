@@ -3,6 +3,10 @@
 //! Converts, guards and delegates: types across, errors across as data, panics caught. No algorithm
 //! lives here, and `src/kernels` is the only importer.
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
+#![cfg_attr(
+    test,
+    allow(dead_code, clippy::allow_attributes, reason = "napi registers its functions in no test build")
+)]
 
 mod batch;
 mod columnar;

@@ -8,7 +8,7 @@ use gristmill_kernels::pack::assemble::{WindowFiles, assemble};
 use gristmill_kernels::pack::window::{PackShard, PackedWindow, pack_window};
 use napi_derive::napi;
 
-use crate::guard::{guard, invalid};
+use crate::guard::{guard, invalid, unsigned};
 use crate::removed::NativeFinishedFile;
 
 /// A token shard that is packed.
@@ -84,7 +84,6 @@ impl From<PackedWindow> for NativePackedWindow {
 /// Packs the documents [from, to), counted over the shards in order, and writes `<prefix>.pieces`,
 /// `.documents` and `.boundaries`. `options` is JSON `{length, strategy, truncate}`.
 #[napi]
-#[expect(clippy::cast_sign_loss, reason = "the engine counts documents from 0")]
 pub fn pack_documents(
     options: String,
     shards: Vec<NativePackShard>,
@@ -99,7 +98,7 @@ pub fn pack_documents(
             .into_iter()
             .map(|shard| PackShard { number: shard.number, idx: shard.idx.into() })
             .collect();
-        pack_window(options, &shards, from as u64, to as u64, Path::new(&prefix)).map(Into::into)
+        pack_window(options, &shards, unsigned(from), unsigned(to), Path::new(&prefix)).map(Into::into)
     })
 }
 

@@ -14,7 +14,7 @@ const BLOCK: usize = 4096;
 )]
 pub fn controls_are_clean(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let unclean = |byte: u8| (byte < 0x20) && (byte != b'\t') && (byte != b'\n') || (byte == 0x7f);
+    let unclean = |byte: u8| (byte < 0x20) & (byte != b'\t') & (byte != b'\n') | (byte == 0x7f);
     let c0 = bytes.chunks(BLOCK).any(|block| block.iter().fold(false, |any, &byte| any | unclean(byte)));
     // U+0080 to U+009F are C2 80 to C2 9F.
     !c0 && (text.is_ascii() || !memchr::memchr_iter(0xc2, bytes).any(|at| bytes[at + 1] < 0xa0))
@@ -58,9 +58,9 @@ pub fn whitespace_is_clean(text: &str) -> bool {
         let unclean = bytes[from..to].iter().zip(&bytes[from + 1..]).zip(&bytes[from + 2..]).fold(
             false,
             |any, ((&a, &b), &c)| {
-                let blank = |byte: u8| (byte == b' ') || (byte == b'\t');
+                let blank = |byte: u8| (byte == b' ') | (byte == b'\t');
                 let feed = |byte: u8| byte == b'\n';
-                any || (a == b'\r') | blank(a) & (blank(b) | feed(b)) | feed(a) & feed(b) & feed(c)
+                any | (a == b'\r') | blank(a) & (blank(b) | feed(b)) | feed(a) & feed(b) & feed(c)
             },
         );
         if unclean {
