@@ -5,12 +5,9 @@ import { countCargo, countCheck, countVitest } from '../script/suites/count.mjs'
 const cargoLine = (passed: number, failed: number, ignored = 0): string =>
   `test result: ${failed > 0 ? 'FAILED' : 'ok'}. ${passed} passed; ${failed} failed; ${ignored} ignored; 0 measured; 0 filtered out; finished in 0.01s`
 
-const vitestReport = (passed: number, failed: number, files: object[] = []): object => ({
-  numPassedTests: passed,
-  numFailedTests: failed,
-  numPendingTests: 1,
-  numTodoTests: 0,
-  testResults: files,
+const file = (status: string, ...tests: readonly string[]): object => ({
+  status,
+  assertionResults: tests.map((outcome) => ({ status: outcome })),
 })
 
 test('a check counts as one', () => {
@@ -30,17 +27,28 @@ test('cargo: a compile error, or a binary that died, is a failure', () => {
 
 test('a runner that ran nothing has failed', () => {
   expect(countCargo(true, '').failed).toBe(1)
-  expect(countVitest(true, vitestReport(0, 0)).failed).toBe(1)
+  expect(countVitest(true, { testResults: [] }).failed).toBe(1)
 })
 
-test('vitest: a file that does not load is a failure beside the failed tests', () => {
-  const failedTest = { status: 'failed', assertionResults: [{ status: 'passed' }, { status: 'failed' }] }
-  const notLoaded = { status: 'failed', assertionResults: [] }
-  const report = vitestReport(9, 1, [failedTest, notLoaded])
-  expect(countVitest(false, report)).toEqual({ passed: 9, failed: 2, skipped: 1 })
+test('vitest: tests are summed over files', () => {
+  const testResults = [file('passed', 'passed', 'skipped', 'todo'), file('failed', 'passed', 'failed')]
+  expect(countVitest(false, { testResults })).toEqual({ passed: 2, failed: 1, skipped: 2 })
+})
+
+test('vitest: a file that does not load is a failure', () => {
+  expect(countVitest(false, { testResults: [file('passed', 'passed'), file('failed')] })).toEqual({
+    passed: 1,
+    failed: 1,
+    skipped: 0,
+  })
+})
+
+test('vitest: tests of a process that died are failures, not skipped', () => {
+  const testResults = [file('passed', 'passed', 'pending', 'pending')]
+  expect(countVitest(false, { testResults })).toEqual({ passed: 1, failed: 2, skipped: 0 })
 })
 
 test('vitest: no report, or an error outside any test, is a failure', () => {
   expect(countVitest(false, undefined).failed).toBe(1)
-  expect(countVitest(false, vitestReport(9, 0)).failed).toBe(1)
+  expect(countVitest(false, { testResults: [file('passed', 'passed')] }).failed).toBe(1)
 })

@@ -23,18 +23,26 @@ export function countCargo(ok, output) {
   return crashed(ok, count)
 }
 
-/** Sums vitest's JSON report; a file that did not load counts as one failure. @returns {Count} */
+/**
+ * Sums the tests of vitest's JSON report. A test that never ended (its process died) and a file that did not
+ * load count as failures.
+ *
+ * @param {boolean} ok
+ * @param {any} report
+ * @returns {Count}
+ */
 export function countVitest(ok, report) {
-  if (report === undefined) return crashed(false, { passed: 0, failed: 0, skipped: 0 })
-  const filesNotRun = report.testResults.filter(
-    (file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'),
-  )
-  return crashed(ok, {
-    passed: report.numPassedTests,
-    failed: report.numFailedTests + filesNotRun.length,
-    skipped: report.numPendingTests + report.numTodoTests,
-  })
+  const count = { passed: 0, failed: 0, skipped: 0 }
+  for (const { status, assertionResults } of report?.testResults ?? []) {
+    const failedBefore = count.failed
+    for (const test of assertionResults) count[OUTCOMES[test.status] ?? 'failed'] += 1
+    if (status === 'failed' && count.failed === failedBefore) count.failed += 1
+  }
+  return crashed(ok, count)
 }
+
+/** What vitest calls a test that is over; `pending` is one that was still running or never began. */
+const OUTCOMES = { passed: 'passed', skipped: 'skipped', todo: 'skipped', disabled: 'skipped' }
 
 function crashed(ok, count) {
   const nothingRan = count.passed + count.failed === 0
