@@ -105,6 +105,7 @@ impl StreamDecoder {
     pub fn unfinished(&self) -> Option<Broken> {
         let within = match self {
             Self::Zstd(decoder) if !decoder.at_end => "a zstd frame",
+            Self::Gzip(decoder) if decoder.broken.is_some() => return decoder.broken.clone(),
             Self::Gzip(decoder) if !decoder.at_end() => "a gzip member",
             _ => return None,
         };
@@ -166,6 +167,8 @@ pub struct GzipDecoder {
     /// First bytes of what may be another member.
     head: Vec<u8>,
     padding: bool,
+    /// What was wrong, found by a call that had put out good bytes before it.
+    broken: Option<Broken>,
 }
 
 impl GzipDecoder {
@@ -174,6 +177,9 @@ impl GzipDecoder {
     }
 
     fn run(&mut self, input: &[u8], output: &mut [u8]) -> Result<Ran, Broken> {
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
         let Some(member) = &mut self.member else { return self.between(input) };
         let (read, written) = (member.total_in(), member.total_out());
         let result = member.decompress(input, output, FlushDecompress::None);
@@ -188,9 +194,16 @@ impl GzipDecoder {
                 Ok(ran)
             }
             Ok(Status::Ok | Status::BufError) => Ok(ran),
-            // What this call has put out is good; the next call meets the same error with no output.
-            Err(_) if ran.written > 0 => Ok(ran),
-            Err(error) => Err(Broken::corrupt(format!("gzip: {error}"))),
+            // zlib's own reason is left out: it is another one when the error is met at the end of the output.
+            Err(_) => {
+                let broken = Broken::corrupt("gzip: the compressed data is damaged");
+                if ran.written == 0 {
+                    return Err(broken);
+                }
+                // What this call has put out is good; the stream may end before there is another call.
+                self.broken = Some(broken);
+                Ok(ran)
+            }
         }
     }
 
