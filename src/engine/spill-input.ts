@@ -3,12 +3,12 @@
  * their own order or, after a shuffle, in the order of their keys.
  */
 import { open, type FileHandle } from 'node:fs/promises'
-import type { NativeRemovedLog, NativeVerdict } from '../../native/index.js'
+import type { NativeRemovedLog, NativeSpillFile, NativeVerdict } from '../../native/index.js'
 import { ioError } from '../core/errors.js'
 import { Batch } from '../kernels/batch.js'
 import { addon, native } from '../kernels/native.js'
 import type { TaskContext } from './map-task.js'
-import type { SegmentRef, SpillBlock, TaskDecisions, TaskInput } from './task.js'
+import type { SegmentRef, TaskDecisions, TaskInput } from './task.js'
 
 /** Bytes of a batch that comes out of a bucket. */
 const BATCH_BYTES = 2 * 2 ** 20
@@ -21,19 +21,21 @@ export async function* readSpill(
 ): AsyncGenerator<Batch> {
   const verdict = await loadVerdict(input.decisions)
   if (input.kind === 'spill') {
-    for await (const { bytes, block } of readBlocks(input.spill.path, input.spill.blocks)) {
-      consumed(bytes.length)
-      yield new Batch(native(() => addon.readSpillBlock(bytes, block.checksum, verdict, removed)))
+    using file = openSpill(input.spill.path)
+    for (const block of input.spill.blocks) {
+      consumed(block.length)
+      yield new Batch(native(() => file.spill.read(block, verdict, removed)))
     }
     return
   }
   const sorter = new addon.NativeBucketSorter()
   try {
     for (const { task, path, blocks } of input.spills) {
-      for await (const { bytes, block } of readBlocks(path, blocks)) {
+      using file = openSpill(path)
+      for (const block of blocks) {
         context.checkStop()
-        consumed(bytes.length)
-        native(() => sorter.add(bytes, block.checksum, task, verdict, removed))
+        consumed(block.length)
+        native(() => sorter.add(file.spill, block, task, verdict, removed))
       }
     }
     native(() => sorter.sort())
@@ -69,30 +71,10 @@ export async function readSegment({ path, offset, length }: SegmentRef): Promise
   }
 }
 
-/** Blocks in file order, the next one being read while the caller works on this one. */
-async function* readBlocks(
-  path: string,
-  blocks: readonly SpillBlock[],
-): AsyncGenerator<{ bytes: Buffer; block: SpillBlock }> {
-  if (blocks.length === 0) return
-  const file = await openScratch(path)
-  let ahead: Promise<Buffer> | undefined
-  try {
-    const read = (index: number): Promise<Buffer> => {
-      const reading = readExactly(file, path, blocks[index]!.offset, blocks[index]!.length)
-      reading.catch(() => {}) // Reported when awaited; an abandoned read-ahead must not be unhandled.
-      return reading
-    }
-    ahead = read(0)
-    for (const [index, block] of blocks.entries()) {
-      const bytes = await ahead!
-      ahead = index + 1 < blocks.length ? read(index + 1) : undefined
-      yield { bytes, block }
-    }
-  } finally {
-    await ahead?.catch(() => {})
-    await file.close()
-  }
+/** A spill is read by native code on the worker's own thread: as its bytes they would only be copied, and collected as garbage. */
+function openSpill(path: string): Disposable & { readonly spill: NativeSpillFile } {
+  const spill = native(() => addon.NativeSpillFile.open(path))
+  return { spill, [Symbol.dispose]: () => spill.dispose() }
 }
 
 async function openScratch(path: string): Promise<FileHandle> {

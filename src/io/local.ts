@@ -44,7 +44,7 @@ export class LocalStore implements ByteStore {
     try {
       await using handle = await open(file, 'r')
       const end = Math.min(to, await lengthOf(handle))
-      return await readAt(handle, from, Math.max(0, end - from))
+      return await readInto(Buffer.allocUnsafeSlow(Math.max(0, end - from)), handle, from)
     } catch (error) {
       throw ioError(`read ${file}`, error)
     }
@@ -130,26 +130,28 @@ async function lengthOf(handle: FileHandle): Promise<number> {
   return (await handle.stat()).size
 }
 
-/** Up to `bytes` bytes at `from`, in memory of their own: chunks are handed to native code as they are. */
-async function readAt(handle: FileHandle, from: number, bytes: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(bytes)
+/** The bytes at `from`, as many as there are and the buffer holds. */
+async function readInto(buffer: Buffer, handle: FileHandle, from: number): Promise<Buffer> {
   let filled = 0
-  while (filled < bytes) {
-    const { bytesRead } = await handle.read(buffer, filled, bytes - filled, from + filled)
+  while (filled < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, from + filled)
     if (bytesRead === 0) break
     filled += bytesRead
   }
-  return filled === bytes ? buffer : buffer.subarray(0, filled)
+  return filled === buffer.length ? buffer : buffer.subarray(0, filled)
 }
 
 async function* chunksOf(handle: FileHandle, file: string, options: StreamOptions): AsyncGenerator<Buffer> {
   try {
     const size = await lengthOf(handle)
     const end = Math.min(options.to ?? size, size)
+    // Two chunks exist at a time. Fresh memory for each would make V8 collect garbage every few of them.
+    let [buffer, other] = [Buffer.alloc(0), Buffer.alloc(0)]
     for (let at = options.from ?? 0; at < end;) {
       options.signal?.throwIfAborted()
       const wanted = Math.min(Math.max(1, options.chunkBytes()), end - at)
-      const chunk = await readAt(handle, at, wanted)
+      ;[buffer, other] = [other.length >= wanted ? other : Buffer.allocUnsafeSlow(wanted), buffer]
+      const chunk = await readInto(buffer.subarray(0, wanted), handle, at)
       if (chunk.length < wanted) {
         const found = `${file} ended at byte ${at + chunk.length}; it had ${size} bytes when it was opened`
         throw new GristmillError('GM_INPUT_CHANGED', found)

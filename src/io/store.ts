@@ -34,7 +34,10 @@ export interface ByteStore {
   stat(key: string): Promise<Entry | undefined>
   /** Bytes [from, to). Fewer only when the object is shorter. */
   read(key: string, from: number, to: number): Promise<Buffer>
-  /** The object in chunks, the next one being read while the caller works on this one. */
+  /**
+   * The object in chunks, the next one being read while the caller works on this one. A chunk's memory is
+   * used again: it is good until the caller asks for the next.
+   */
   stream(key: string, options: StreamOptions): AsyncGenerator<Buffer>
   /** Writes a small object so that a reader sees the old content or the new, whatever is killed. */
   write(key: string, bytes: string | Uint8Array): Promise<void>

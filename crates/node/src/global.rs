@@ -1,9 +1,10 @@
 //! Bindings of the global steps: spills, exact deduplication, shuffle buckets.
 
+use arrow_array::RecordBatch;
 use gristmill_kernels::dedup::exact::{self, Decisions, ExactOptions, Keep, KeyWriter};
 use gristmill_kernels::order::bucket::BucketSorter;
 use gristmill_kernels::order::sample::Smallest;
-use gristmill_kernels::order::spill::{self, Shuffle, SpillWriter};
+use gristmill_kernels::order::spill::{BlockPlace, Shuffle, SpillFile, SpillWriter};
 use gristmill_kernels::order::verdict::Verdict;
 use gristmill_kernels::{KernelError, Result};
 use napi_derive::napi;
@@ -166,18 +167,58 @@ impl NativeVerdict {
     }
 }
 
-/// Rows of a spilled block; what the verdict removes is recorded.
+/// Where a block of a spill lies.
+#[napi(object)]
+pub struct NativeBlockPlace {
+    /// First byte in the file.
+    pub offset: f64,
+    /// Length in bytes.
+    pub length: f64,
+    /// XXH3-64 of the bytes, 16 hexadecimal digits.
+    pub checksum: String,
+}
+
+/// A finished spill, open for reading.
 #[napi]
-pub fn read_spill_block(
-    bytes: &[u8],
-    checksum: String,
-    verdict: &NativeVerdict,
-    removed: &mut NativeRemovedLog,
-) -> napi::Result<NativeBatch> {
-    guard("spill.read", || {
-        let record = spill::read_block(bytes, &checksum)?;
-        Ok(NativeBatch::wrap(verdict.inner.apply(&record, 0, removed.get()?)?))
-    })
+pub struct NativeSpillFile {
+    inner: Option<SpillFile>,
+}
+
+#[napi]
+impl NativeSpillFile {
+    /// Opens the file.
+    #[napi(factory)]
+    pub fn open(path: String) -> napi::Result<Self> {
+        guard("spill.open", || Ok(Self { inner: Some(SpillFile::open(path)?) }))
+    }
+
+    /// The rows of a block; what the verdict removes is recorded.
+    #[napi]
+    pub fn read(
+        &self,
+        block: NativeBlockPlace,
+        verdict: &NativeVerdict,
+        removed: &mut NativeRemovedLog,
+    ) -> napi::Result<NativeBatch> {
+        guard("spill.read", || {
+            Ok(NativeBatch::wrap(verdict.inner.apply(&self.block(block)?, 0, removed.get()?)?))
+        })
+    }
+
+    /// Closes the file.
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.inner = None;
+    }
+
+    fn block(&self, block: NativeBlockPlace) -> Result<RecordBatch> {
+        let file = self.inner.as_ref().ok_or(KernelError::Disposed { what: "spill file" })?;
+        file.read(&BlockPlace {
+            offset: unsigned(block.offset),
+            length: unsigned(block.length),
+            checksum: block.checksum,
+        })
+    }
 }
 
 /// Collects the smallest sample hashes of a task's rows.
@@ -232,13 +273,13 @@ impl NativeBucketSorter {
     #[napi]
     pub fn add(
         &mut self,
-        bytes: &[u8],
-        checksum: String,
+        file: &NativeSpillFile,
+        block: NativeBlockPlace,
         task: u32,
         verdict: &NativeVerdict,
         removed: &mut NativeRemovedLog,
     ) -> napi::Result<()> {
-        guard("bucket.add", || self.get()?.add(bytes, &checksum, task, &verdict.inner, removed.get()?))
+        guard("bucket.add", || self.get()?.add(&file.block(block)?, task, &verdict.inner, removed.get()?))
     }
 
     /// Sorts what was added; call once, before `next`.

@@ -5,7 +5,7 @@ use arrow_select::interleave::interleave_record_batch;
 
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::order::spill::{self, KEY, hidden};
+use crate::order::spill::{KEY, hidden};
 use crate::order::verdict::Verdict;
 use crate::removed::RemovedLog;
 
@@ -22,21 +22,19 @@ pub struct BucketSorter {
 }
 
 impl BucketSorter {
-    /// Adds a block that `task` spilled, leaving out and recording the rows that `verdict` removes.
+    /// Adds the rows of a block that `task` spilled, leaving out and recording the rows that `verdict` removes.
     ///
     /// # Errors
-    /// `Format` when the block is damaged.
+    /// `Internal` when the rows lack their keys.
     pub fn add(
         &mut self,
-        block: &[u8],
-        checksum: &str,
+        record: &RecordBatch,
         task: u32,
         verdict: &Verdict,
         log: &mut RemovedLog,
     ) -> Result<()> {
-        let record = spill::read_block(block, checksum)?;
-        let batch = verdict.apply(&record, task, log)?;
-        let keys: &UInt64Array = hidden(&record, KEY)?;
+        let batch = verdict.apply(record, task, log)?;
+        let keys: &UInt64Array = hidden(record, KEY)?;
         let part = self.parts.len() as u32;
         self.order.extend(
             keys.values()

@@ -7,7 +7,9 @@
 //!
 //! Spills are scratch: they are not synced, and a reader checks each block's hash instead.
 
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
@@ -46,12 +48,20 @@ pub struct Shuffle {
 pub struct Block {
     /// Bucket of all its rows; 0 without a shuffle.
     pub bucket: u32,
+    /// Number of rows.
+    pub rows: u32,
+    /// Its bytes.
+    #[serde(flatten)]
+    pub place: BlockPlace,
+}
+
+/// Where a block lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockPlace {
     /// First byte in the file.
     pub offset: u64,
     /// Length in bytes.
     pub length: u64,
-    /// Number of rows.
-    pub rows: u32,
     /// XXH3-64 of the bytes, 16 hexadecimal digits.
     pub checksum: String,
 }
@@ -130,10 +140,12 @@ impl SpillWriter {
         let bytes = batch::to_ipc(record)?;
         self.blocks.push(Block {
             bucket,
-            offset: self.file.bytes(),
-            length: bytes.len() as u64,
             rows: record.num_rows() as u32,
-            checksum: format!("{:016x}", xxh3_64(&bytes)),
+            place: BlockPlace {
+                offset: self.file.bytes(),
+                length: bytes.len() as u64,
+                checksum: format!("{:016x}", xxh3_64(&bytes)),
+            },
         });
         self.file.append(&bytes)
     }
@@ -151,18 +163,40 @@ impl SpillWriter {
     }
 }
 
-/// The rows of a block with their hidden columns.
-///
-/// # Errors
-/// `Format` when the bytes do not have the checksum, or are no block.
-pub fn read_block(bytes: &[u8], checksum: &str) -> Result<RecordBatch> {
-    if format!("{:016x}", xxh3_64(bytes)) != checksum {
-        return Err(KernelError::format(
-            "spill",
-            "a block does not have its checksum; delete work/ and run again",
-        ));
+/// A finished spill, open for reading.
+pub struct SpillFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl SpillFile {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let file = File::open(&path).map_err(KernelError::io("open", &path))?;
+        Ok(Self { path, file })
     }
-    batch::from_ipc(Buffer::from(bytes))
+
+    /// The rows of a block with their hidden columns.
+    ///
+    /// # Errors
+    /// `Io` when the file cannot be read or is shorter; `Format` when the bytes do not have the checksum.
+    pub fn read(&self, block: &BlockPlace) -> Result<RecordBatch> {
+        let mut bytes = vec![0; block.length as usize];
+        self.file
+            .read_exact_at(&mut bytes, block.offset)
+            .map_err(KernelError::io("read the scratch file", &self.path))?;
+        if format!("{:016x}", xxh3_64(&bytes)) != block.checksum {
+            return Err(KernelError::format(
+                "spill",
+                "a block does not have its checksum; delete work/ and run again",
+            ));
+        }
+        batch::from_ipc(Buffer::from_vec(bytes))
+    }
 }
 
 /// A hidden column of a spilled record batch.
