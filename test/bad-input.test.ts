@@ -2,9 +2,10 @@
  * What can be wrong with inputs, disks and configurations: the exit code, the message, and what is kept.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, symlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import {
@@ -264,17 +265,34 @@ test('typing mistakes in a configuration are named with their line and the word 
 
 test('two runs in one directory at once: the second is refused, the first ends well', async () => {
   const root = testFolder('twice')
-  manyTasks(root, 4)
-  const file = pipelineFile(root, { ...plain, source: { paths: ['data'] }, steps: ['exact-dedup'] })
+  place(join(root, 'in/x.jsonl'), `${good('a')}\n`)
+  place(join(root, 'package.json'), '{"type":"module"}')
+  mkdirSync(join(root, 'node_modules'))
+  symlinkSync(fileURLToPath(new URL('..', import.meta.url)), join(root, 'node_modules/gristmill'))
+  const [begun, refused] = [join(root, 'begun'), join(root, 'refused')]
+  // The first run says that it has begun, and waits until the second was refused.
+  const file = place(
+    join(root, 'pipeline.ts'),
+    `import { existsSync, writeFileSync } from 'node:fs'
+import { jsonl } from 'gristmill'
+export default jsonl('in').filter(() => {
+  writeFileSync(${JSON.stringify(begun)}, '')
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  while (!existsSync(${JSON.stringify(refused)})) Atomics.wait(never, 0, 0, 5)
+  return true
+}).write(jsonl({ compression: 'none' }))
+`,
+  )
   const out = join(root, 'out')
   const first = gristmill(['run', file, '--out', out])
-  while (!existsSync(join(out, 'work'))) await sleep(2)
+  while (!existsSync(begun)) await sleep(2)
   await expectFailure([file, '--out', out], {
     code: 'GM_RUN_LOCKED',
     exit: 1,
     message: /in use/u,
     hint: /another --out/u,
   })
+  place(refused, '')
   expect(await first).toMatchObject({ code: 0 })
   expect(manifestOf(out).attempts).toHaveLength(1)
 })
