@@ -180,13 +180,21 @@ function openInput(
   })
 }
 
-/** Times the wait for each batch: it is the source's reading and parsing. */
+/**
+ * Times the source's reading and parsing. While it waits for bytes the worker has nothing else to do, so the
+ * event loop's idle time is the time it waited.
+ */
 async function* timed(batches: AsyncGenerator<Batch>, counters: StepCounters): AsyncGenerator<Batch> {
+  const { eventLoopUtilization } = performance
   try {
     while (true) {
       const start = performance.now()
+      const before = eventLoopUtilization()
       const next = await batches.next()
-      counters.busyMs += performance.now() - start
+      const elapsed = performance.now() - start
+      const waited = Math.min(elapsed, eventLoopUtilization(before).idle)
+      counters.waitMs += waited
+      counters.busyMs += elapsed - waited
       if (next.done) return
       yield next.value
     }
