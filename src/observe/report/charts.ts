@@ -1,8 +1,8 @@
 /** The two charts: lengths of documents, memory over time. Exact values lie folded below each. */
 import { formatBinaryBytes, formatCount, formatDuration, formatPercent, formatShortCount } from '../../core/units.js'
 import type { Metrics } from '../metrics.js'
-import { html, type Markup, nothing } from './html.js'
-import { percent, section, shareOf, table } from './parts.js'
+import { html, type Markup, nothing } from '../../core/page/html.js'
+import { percent, section, shareOf, table } from '../../core/page/parts.js'
 
 /** Labels that fit below the histogram. */
 const MOST_TICKS = 14

@@ -1,8 +1,8 @@
 /** Why rows left: removals by rule, quarantine by code; and how sequences were filled. */
 import { formatCount, formatPercent } from '../../core/units.js'
 import type { Metrics } from '../metrics.js'
-import { html, type Markup, nothing } from './html.js'
-import { percent, section, shareOf, table } from './parts.js'
+import { html, type Markup, nothing } from '../../core/page/html.js'
+import { percent, section, shareOf, table } from '../../core/page/parts.js'
 
 const SHOWN_RULES = 15
 /** More rules than this get the page's full width. */

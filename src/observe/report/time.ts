@@ -8,8 +8,8 @@ import {
   formatShortCount,
 } from '../../core/units.js'
 import type { Metrics, StepMetrics } from '../metrics.js'
-import { html, type Markup, nothing } from './html.js'
-import { percent, section, shareOf, table } from './parts.js'
+import { html, type Markup, nothing } from '../../core/page/html.js'
+import { percent, section, shareOf, table } from '../../core/page/parts.js'
 
 /** Steps with a colour of their own; the rest share one. */
 const COLOURS = ['var(--s1)', 'var(--s2)', 'var(--s3)', 'var(--s4)', 'var(--s5)', 'var(--s6)', 'var(--s7)', 'var(--s8)']

@@ -8,8 +8,8 @@ import {
   formatShortCount,
 } from '../../core/units.js'
 import type { Metrics } from '../metrics.js'
-import { html, type Markup, nothing } from './html.js'
-import { percent, section, shareOf, table } from './parts.js'
+import { html, type Markup, nothing } from '../../core/page/html.js'
+import { percent, section, shareOf, table } from '../../core/page/parts.js'
 
 /** Above this a tile shows a rounded number with the exact one below. */
 const EXACT_UP_TO = 9_999_999

@@ -1,4 +1,4 @@
-/** Building blocks of the report: tables with bars, and the details that hold exact values. */
+/** Building blocks of pages: tables with bars, and the details that hold exact values. */
 import { html, type Markup, nothing } from './html.js'
 
 export interface Column {

@@ -1,4 +1,4 @@
-/** The report's style sheet: one palette for light, one for dark, and paper. */
+/** The style sheet of our pages: one palette for light, one for dark, and paper. */
 
 export const STYLE = `
 :root {
