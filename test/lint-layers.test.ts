@@ -53,6 +53,14 @@ const CASES: readonly [from: string, statement: string, allowed: boolean][] = [
   ['index.ts', `import { x } from '../native/index.js'`, false],
   ['cli/a.ts', `import { x } from '../engine/b.js'`, true],
   ['cli/a.ts', `import { x } from '../../native/index.js'`, false],
+  ['planner/a.ts', `import { x } from '../core/b.js'`, true],
+  ['planner/deep/a.ts', `import { x } from '../b.js'`, true],
+  ['planner/a.ts', `import { x } from '../kernels/b.js'`, false],
+  ['planner/deep/a.ts', `import type { X } from '../../engine/b.js'`, false],
+  ['planner/a.ts', `import type { X } from '../../native/index.js'`, false],
+  ['planner/a.ts', `import { x } from '../index.js'`, false],
+  ['kernels/a.ts', `import { x } from '../planner/b.js'`, false],
+  ['cli/a.ts', `import { x } from '../planner/b.js'`, true],
   ['core/a.test.ts', `import { x } from '../engine/b.js'`, true],
 ]
 
