@@ -46,6 +46,11 @@ test('the main tarball holds the build, the loader and the licence, and nothing 
   expect([...folders].toSorted()).toEqual(['bin', 'dist', 'native'])
   const wanted = ['LICENSE', 'README.md', 'CHANGELOG.md', 'bin/gristmill.js', 'native/index.js', 'native/index.d.ts']
   expect(wanted.filter((file) => !files.includes(file))).toEqual([])
+  expect(files.filter((file) => file.startsWith('dist/planner/') && file.endsWith('.json')).toSorted()).toEqual(
+    ['calibration', 'hardware', 'models', 'priors', 'serving', 'training-defaults'].map(
+      (name) => `dist/planner/data/${name}.json`,
+    ),
+  )
   expect(files.filter((file) => /\.(node|map|tsbuildinfo)$|\.test\.|(?<!\.d)\.ts$/.test(file))).toEqual([])
 })
 
@@ -97,6 +102,19 @@ sink: { format: megatron }
   expect(gristmill('verify', 'runs/corpus').status).toBe(0)
 })
 
+test('gristmill plan finds its data files, and gristmill/planner its types', () => {
+  const { status, stdout, stderr } = gristmill('plan', 'serve', '--model', 'qwen3-8b', '--gpus', '1xL40S', '--json')
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(JSON.parse(stdout)).toMatchObject({ schema: 'gristmill.plan.serve/1', status: 'ok' })
+  const program = `import { planTrain, type TrainPlan } from 'gristmill/planner'
+
+const plan: TrainPlan = planTrain({ model: 'llama-3-8b', gpus: '8xH100', search: false, sharding: 'fsdp' })
+const seconds: number | undefined = plan.time?.stepS.p50
+export { seconds }
+`
+  expect(compiled('planned.ts', program)).toBe('')
+})
+
 test('a TypeScript program compiles against the published types and runs', () => {
   const program = `import { jsonl, megatron } from 'gristmill'
 
@@ -109,18 +127,7 @@ const pipeline = jsonl('rows.jsonl')
 
 export default pipeline
 `
-  writeFileSync(join(folder, 'pipeline.ts'), program)
-  const strict = {
-    strict: true,
-    module: 'nodenext',
-    target: 'es2023',
-    lib: ['es2023', 'esnext.disposable'],
-    types: ['node'],
-  }
-  const config = { compilerOptions: { ...strict, noEmit: true }, files: ['pipeline.ts'] }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-  const tsc = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', folder], { encoding: 'utf8' })
-  expect(tsc.stdout).toBe('')
+  expect(compiled('pipeline.ts', program)).toBe('')
   const { status, stderr } = gristmill('run', 'pipeline.ts', '--out', 'runs/program')
   expect(status, stderr).toBe(0)
 })
@@ -134,6 +141,21 @@ test('the lock file locks what package.json asks for and names no host', () => {
   })
   expect(readFileSync(join(root, 'package-lock.json'), 'utf8')).not.toMatch(/"resolved"/)
 })
+
+/** What the compiler says of a program in the folder, which is nothing when it is right. */
+function compiled(name: string, program: string): string {
+  writeFileSync(join(folder, name), program)
+  const strict = {
+    strict: true,
+    module: 'nodenext',
+    target: 'es2023',
+    lib: ['es2023', 'esnext.disposable'],
+    types: ['node'],
+  }
+  const config = { compilerOptions: { ...strict, noEmit: true }, files: [name] }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+  return spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', folder], { encoding: 'utf8' }).stdout
+}
 
 function gristmill(...args: string[]): SpawnSyncReturns<string> {
   return spawnSync('npx', ['--no-install', 'gristmill', ...args], {

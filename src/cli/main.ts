@@ -22,10 +22,15 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
       verify: async (...args) => (await import('./commands/verify.js')).verify(...args),
       steps: async (...args) => (await import('./commands/steps.js')).steps(...args),
       init: async (...args) => (await import('./commands/init.js')).init(...args),
+      planTrain: async (...args) => (await import('./commands/plan.js')).train(...args),
+      planServe: async (...args) => (await import('./commands/plan.js')).serve(...args),
+      planLint: async (...args) => (await import('./commands/plan-lint.js')).lint(...args),
+      planScore: async (...args) => (await import('./commands/plan-score.js')).score(...args),
+      planBatch: async (...args) => (await import('./commands/plan-batch.js')).batch(...args),
     },
     (code) => (exitCode = code),
   )
-  for (const command of [program, ...program.commands]) throwInsteadOfExit(command)
+  throwInsteadOfExit(program)
   try {
     await program.parseAsync([...argv], { from: 'user' })
   } catch (error) {
@@ -38,6 +43,7 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
 /** Usage errors come back as exceptions, so that all failures look alike. */
 function throwInsteadOfExit(command: Command): void {
   command.exitOverride().configureOutput({ outputError: () => undefined })
+  for (const inner of command.commands) throwInsteadOfExit(inner)
 }
 
 function report(error: unknown, argv: readonly string[]): number {
@@ -57,7 +63,10 @@ function report(error: unknown, argv: readonly string[]): number {
 function usageError(error: CommanderError, argv: readonly string[]): GristmillError {
   const [first = '', second] = error.message.replace(/^error: /, '').split('\n')
   const guess = /^\(Did you mean (.*)\?\)$/.exec(second ?? '')?.[1]
-  const command = error.code === 'commander.unknownCommand' ? '' : ` ${argv[0] ?? ''}`
+  // `plan` has commands of its own; the flags are those of the inner one.
+  const names = argv[0] === 'plan' ? argv.slice(0, 2) : argv.slice(0, 1)
+  const known = error.code === 'commander.unknownCommand' ? names.slice(0, -1) : names
+  const command = known.map((name) => ` ${name}`).join('')
   const hint = guess === undefined ? `see \`gristmill${command} --help\`` : `did you mean ${guess}?`
   return new GristmillError('GM_USAGE', first, { hint })
 }

@@ -7,6 +7,7 @@ import { GristmillError } from '../core/errors.js'
 import type { OutputFlags } from './console.js'
 import { VERSION } from '../core/version.js'
 import { collectSet, parseCount, parseWorkers, type PlanFlags } from './flags.js'
+import { type PlanningActions, withPlanner } from './plan-program.js'
 
 export interface RunFlags extends PlanFlags, OutputFlags {
   readonly out: string
@@ -27,7 +28,7 @@ export interface InitFlags extends OutputFlags {
 }
 
 /** What the commands do; each returns the exit code. */
-export interface Actions {
+export interface Actions extends PlanningActions {
   run(file: string, flags: RunFlags): Promise<number>
   explain(file: string, flags: ExplainFlags): Promise<number>
   inspect(run: string, flags: InspectFlags): Promise<number>
@@ -53,6 +54,7 @@ Examples:
   gristmill run corpus.yaml --out runs/corpus       run it; run it again to resume
   gristmill inspect runs/corpus --decode 3          what came out, as text again
   gristmill verify runs/corpus                      every byte and every count
+  gristmill plan train --model llama-3-8b --gpus 8xH100   will it fit, how fast, which layout
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 finished but too many bad records or a
 truncated input, 130 interrupted.`
@@ -120,6 +122,8 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
   withOutput(init, 'print what was found as JSON').action(async (data: readonly string[], flags: InitFlags) => {
     done(await actions.init(data, flags))
   })
+
+  withPlanner(command, actions, done)
   return program
 }
 

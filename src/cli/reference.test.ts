@@ -17,9 +17,10 @@ const read = (name: string): string => readFileSync(docs(name), 'utf8')
 
 test('docs/cli.md has the commands and flags of the program', () => {
   const nothing = (): Promise<number> => Promise.resolve(0)
-  const actions = { run: nothing, explain: nothing, inspect: nothing, verify: nothing, steps: nothing, init: nothing }
-  const generated = createProgram(actions, () => undefined)
-    .commands.map(commandPage)
+  const engine = { run: nothing, explain: nothing, inspect: nothing, verify: nothing, steps: nothing, init: nothing }
+  const planner = { planTrain: nothing, planServe: nothing, planLint: nothing, planScore: nothing, planBatch: nothing }
+  const generated = createProgram({ ...engine, ...planner }, () => undefined)
+    .commands.flatMap((command) => [commandPage(command), ...command.commands.map(commandPage)])
     .join('\n\n')
   const page = read('cli.md')
   const start = page.indexOf('-->\n', page.indexOf('<!-- commands')) + '-->\n'.length
@@ -29,25 +30,30 @@ test('docs/cli.md has the commands and flags of the program', () => {
 })
 
 function commandPage(command: Command): string {
-  const flags = command.options.map((option) => `| \`${option.flags}\` | ${option.description} |`)
+  const flags = command.options.map(
+    (option) => `| \`${option.flags}\` | ${option.description.replaceAll('|', '\\|')} |`,
+  )
   const operands = command.registeredArguments.map((argument) => {
     const name = `${argument.name()}${argument.variadic ? '...' : ''}`
     return `| \`${argument.required ? `<${name}>` : `[${name}]`}\` | ${argument.description} |`
   })
+  const rows = [...operands, ...flags]
+  const name = nameOf(command)
   return [
-    `### gristmill ${command.name()}`,
+    `### ${name}`,
     '',
     command.description(),
     '',
     '```',
-    `gristmill ${command.name()} ${command.usage()}`,
+    `${name} ${command.usage()}`,
     '```',
-    '',
-    '| flag | meaning |',
-    '|---|---|',
-    ...operands,
-    ...flags,
+    ...(rows.length === 0 ? [] : ['', '| flag | meaning |', '|---|---|', ...rows]),
   ].join('\n')
+}
+
+/** With the commands it belongs to. */
+function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`
 }
 
 test('docs/errors.md has every error code with its exit code and hint, and no other', () => {
