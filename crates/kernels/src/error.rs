@@ -65,6 +65,34 @@ pub enum KernelError {
         /// The kind of object.
         what: &'static str,
     },
+    /// There is no finished run where one was expected.
+    RunMissing {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// How one sees that.
+        reason: &'static str,
+    },
+    /// A block of a published file is not what was written.
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// The MiB block, from 0.
+        block: usize,
+        /// The checksum the manifest states.
+        expected: u64,
+        /// The checksum it has.
+        got: u64,
+    },
+    /// A saved state does not belong to this feed.
+    FeedState {
+        /// What is wrong, or what changed.
+        reason: String,
+    },
+    /// The caller holds every buffer of the feed.
+    FeedBuffers {
+        /// How many there are.
+        buffers: usize,
+    },
     /// A broken invariant of ours: a bug.
     Internal {
         /// What did not hold.
@@ -85,6 +113,10 @@ impl KernelError {
             Self::Tokenizer { .. } => "GM_TOKENIZER",
             Self::Option { .. } => "GM_CONFIG",
             Self::Disposed { .. } => "GM_DISPOSED",
+            Self::RunMissing { .. } => "GM_RUN_MISSING",
+            Self::Checksum { .. } => "GM_SHARD_CHECKSUM",
+            Self::FeedState { .. } => "GM_FEED_STATE",
+            Self::FeedBuffers { .. } => "GM_FEED_BUFFERS",
             Self::Internal { .. } => "GM_INTERNAL",
         }
     }
@@ -127,6 +159,20 @@ impl fmt::Display for KernelError {
             Self::Tokenizer { reason } => write!(f, "tokenizer: {reason}"),
             Self::Option { name, reason } => write!(f, "option '{name}': {reason}"),
             Self::Disposed { what } => write!(f, "this {what} was disposed and cannot be used"),
+            Self::RunMissing { folder, reason } => {
+                write!(f, "{} is no finished run: {reason}", folder.display())
+            }
+            Self::Checksum { path, block, expected, got } => write!(
+                f,
+                "{}: MiB block {block} does not match its checksum: expected {expected:016x}, got {got:016x}",
+                path.display()
+            ),
+            Self::FeedState { reason } => write!(f, "this state cannot be loaded: {reason}"),
+            Self::FeedBuffers { buffers } => write!(
+                f,
+                "all {buffers} buffers are held by batches that are still in use; let go of some, or copy \
+                 what you keep, or open the loader with more `buffers`"
+            ),
             Self::Internal { reason } => write!(f, "internal error: {reason}"),
         }
     }

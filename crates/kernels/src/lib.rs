@@ -8,6 +8,7 @@ pub mod batch;
 pub mod dedup;
 pub mod error;
 pub mod expr;
+pub mod feed;
 pub mod formats;
 pub mod hash;
 pub mod lock;

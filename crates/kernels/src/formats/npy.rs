@@ -35,9 +35,44 @@ fn header(descr: &str, length: u64) -> Vec<u8> {
     header
 }
 
+/// What a file's header says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The type as a Python literal, as [`create`] takes it.
+    pub descr: String,
+    /// Elements.
+    pub length: u64,
+    /// Where the data start.
+    pub data_at: u64,
+}
+
+/// The header of a one-dimensional file as [`create`] writes it; `None` when `head` does not begin with one.
+#[must_use]
+pub fn read_header(head: &[u8]) -> Option<Header> {
+    let rest = head.strip_prefix(MAGIC)?;
+    let bytes = usize::from(u16::from_le_bytes([*rest.first()?, *rest.get(1)?]));
+    let dictionary = std::str::from_utf8(rest.get(2..2 + bytes)?).ok()?;
+    let (_, after) = dictionary.split_once("'descr': ")?;
+    let (descr, after) = after.split_once(", 'fortran_order': False, 'shape': (")?;
+    let (length, _) = after.split_once(",)")?;
+    let data_at = (MAGIC.len() + 2 + bytes) as u64;
+    Some(Header { descr: descr.to_owned(), length: length.parse().ok()?, data_at })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::header;
+    use super::{Header, header, read_header};
+
+    #[test]
+    fn a_header_is_read_as_it_was_written() {
+        let descr = "[('token_offset', '<u8'), ('shard', '<u4')]";
+        let written = header(descr, 12_345);
+        let expected = Header { descr: descr.to_owned(), length: 12_345, data_at: written.len() as u64 };
+        assert_eq!(read_header(&written), Some(expected));
+        for cut in 0..written.len() {
+            assert_eq!(read_header(&written[..cut]), None);
+        }
+    }
 
     #[test]
     fn the_header_of_numpy_itself() {

@@ -15,9 +15,11 @@ use crate::error::{KernelError, Result};
 use crate::formats::npy;
 use crate::formats::shard_file::{FinishedFile, ShardFile};
 
-const PIECES: &str = "[('token_offset', '<u8'), ('shard', '<u4'), ('length', '<u4')]";
+/// Type of `pieces.npy`.
+pub const PIECES: &str = "[('token_offset', '<u8'), ('shard', '<u4'), ('length', '<u4')]";
 const DOCUMENTS: &str = "'<u4'";
-const BOUNDARIES: &str = "'<u8'";
+/// Type of `boundaries.npy`.
+pub const BOUNDARIES: &str = "'<u8'";
 
 /// Bytes copied at a time.
 const CHUNK: usize = 1 << 20;

@@ -1,0 +1,45 @@
+//! A batch in the caller's hands.
+
+use std::sync::Arc;
+
+use super::config::Feed;
+use super::fields::Field;
+use super::gather::Filled;
+use super::loader::Core;
+use super::masks;
+use super::pool::{AlignedBuffer, Lease};
+use super::state::Cursor;
+
+/// A batch whose memory is the caller's until its last view is gone.
+pub struct Batch {
+    /// The memory; share it with every view.
+    pub lease: Arc<Lease<Core>>,
+    /// What it holds.
+    pub filled: Filled,
+    /// Where it comes in the stream.
+    pub at: Cursor,
+}
+
+impl Batch {
+    /// The feed it is from.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.lease.home().feed
+    }
+
+    /// First byte of a field in the matrices; `None` when it was not among the fields asked for.
+    #[must_use]
+    pub fn offset(&self, field: Field) -> Option<usize> {
+        let making = &self.feed().making;
+        let (offsets, _) = making.layout(self.filled.rows * self.filled.shape.columns());
+        making.fields.iter().zip(offsets).find(|(made, _)| **made == field).map(|(_, offset)| offset)
+    }
+
+    /// A field in memory of its own; `None` for tokens and labels, which take the shards to make.
+    #[must_use]
+    pub fn make(&self, field: Field) -> Option<AlignedBuffer> {
+        let slot = self.lease.slot().filter(|_| !matches!(field, Field::Tokens | Field::Labels))?;
+        let Filled { rows, shape, .. } = self.filled;
+        Some(masks::whole(field, rows, &slot.segments, &self.feed().making, shape))
+    }
+}

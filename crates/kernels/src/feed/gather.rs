@@ -1,0 +1,283 @@
+//! Copies the sequences of one batch out of the shards, making each field on the way.
+//!
+//! One pass over each row: ids are widened straight from the mapped shard into the tokens, and again,
+//! from the cache they are then in, into the labels.
+
+use super::dataset::{Dataset, Ids, Stretch};
+use super::fields::{Dtype, Field, IGNORED, Making};
+use super::masks;
+use super::order::SampleId;
+use super::pool::{Plain, Segment, Slot, bytes_of};
+use crate::error::Result;
+
+/// The shape of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Positions of a whole sequence.
+    pub length: u32,
+    /// First position that is made; above 0 only on context-parallel ranks.
+    pub from: u32,
+    /// End of the positions that are made.
+    pub to: u32,
+}
+
+impl Shape {
+    /// Positions of a row that are made.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        (self.to - self.from) as usize
+    }
+}
+
+/// What a filled batch holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Sequences, and rows in their place at the end of an epoch.
+    pub rows: usize,
+    /// The positions that were made of each.
+    pub shape: Shape,
+    /// Rows that are sequences.
+    pub sequences: usize,
+    /// Ids, padding left out.
+    pub tokens: u64,
+    /// Positions, padding included.
+    pub positions: u64,
+    /// Ids left out, because their document is longer than any sequence may be.
+    pub truncated: u64,
+    /// Entries of the segments' ends, the first 0 included.
+    pub ends: usize,
+    /// Positions of the longest segment.
+    pub longest: u32,
+}
+
+/// Memory used again for each batch.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    stretches: Vec<Stretch>,
+}
+
+/// Fills `slot` with the given samples, a row each; `None` makes a row of padding.
+///
+/// # Errors
+/// As [`Dataset::stretches`] and [`Dataset::ids`].
+pub fn fill(
+    slot: &mut Slot,
+    datasets: &[Dataset],
+    samples: &[Option<SampleId>],
+    making: &Making,
+    shape: Shape,
+    scratch: &mut Scratch,
+) -> Result<Filled> {
+    let (offsets, bytes) = making.layout(samples.len() * shape.columns());
+    slot.matrices.grow(bytes);
+    slot.segments.clear();
+    write_samples(slot, samples);
+    let mut filled = Filled { rows: samples.len(), shape, ..Filled::default() };
+    for (row, sample) in samples.iter().enumerate() {
+        scratch.stretches.clear();
+        let first_segment = slot.segments.len();
+        let mut ids = 0;
+        if let Some(sample) = sample {
+            let dataset = &datasets[sample.dataset as usize];
+            filled.truncated += dataset.stretches(sample.sample, shape.length, &mut scratch.stretches)?;
+            for stretch in scratch.stretches.iter().filter(|stretch| stretch.length > 0) {
+                slot.segments.push(Segment { length: stretch.length, padding: false });
+                ids += stretch.length;
+            }
+            filled.sequences += 1;
+        }
+        if ids < shape.length {
+            slot.segments.push(Segment { length: shape.length - ids, padding: true });
+        }
+        filled.tokens += u64::from(ids);
+        filled.positions += u64::from(shape.length);
+        let dataset = sample.map(|sample| &datasets[sample.dataset as usize]);
+        let source = Source { dataset, stretches: &scratch.stretches };
+        for (&field, &offset) in making.fields.iter().zip(&offsets) {
+            let offset = offset + row * shape.columns() * making.dtype_of(field).bytes();
+            write_row(slot, offset, field, first_segment, source, making, shape)?;
+        }
+    }
+    filled.ends = slot.segments.len() + 1;
+    filled.longest = slot.segments.iter().map(|segment| segment.length).max().unwrap_or(0);
+    write_ends(slot);
+    Ok(filled)
+}
+
+/// Makes one row of one field.
+fn write_row(
+    slot: &mut Slot,
+    offset: usize,
+    field: Field,
+    first_segment: usize,
+    source: Source<'_>,
+    making: &Making,
+    shape: Shape,
+) -> Result<()> {
+    let Slot { matrices, segments, .. } = slot;
+    let width = shape.columns();
+    match (field, making.dtype_of(field)) {
+        (Field::Tokens, Dtype::Int64) => {
+            tokens(matrices.slice_mut::<i64>(offset, width), source, making, shape)
+        }
+        (Field::Tokens, _) => tokens(matrices.slice_mut::<i32>(offset, width), source, making, shape),
+        (Field::Labels, Dtype::Int32) => {
+            labels(matrices.slice_mut::<i32>(offset, width), source, making, shape)
+        }
+        (Field::Labels, _) => labels(matrices.slice_mut::<i64>(offset, width), source, making, shape),
+        _ => {
+            masks::write(matrices, offset, field, &segments[first_segment..], making, shape);
+            Ok(())
+        }
+    }
+}
+
+fn write_samples(slot: &mut Slot, samples: &[Option<SampleId>]) {
+    slot.samples.grow(samples.len() * 16);
+    let (numbers, datasets) = slot.samples.slice_mut::<i64>(0, samples.len() * 2).split_at_mut(samples.len());
+    for ((number, dataset), sample) in numbers.iter_mut().zip(datasets).zip(samples) {
+        *number = sample.map_or(-1, |sample| sample.sample.cast_signed());
+        *dataset = sample.map_or(-1, |sample| i64::from(sample.dataset));
+    }
+}
+
+fn write_ends(slot: &mut Slot) {
+    let count = slot.segments.len() + 1;
+    slot.ends.grow(count * 4);
+    let ends = slot.ends.slice_mut::<i32>(0, count);
+    ends[0] = 0;
+    for (at, segment) in slot.segments.iter().enumerate() {
+        ends[at + 1] = ends[at] + segment.length.cast_signed();
+    }
+}
+
+/// Where the ids of a row come from.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    /// `None` for a row of padding.
+    dataset: Option<&'a Dataset>,
+    stretches: &'a [Stretch],
+}
+
+/// A stretch and the part of it that is made.
+struct Part<'a> {
+    stretch: &'a Stretch,
+    next: Option<&'a Stretch>,
+    /// Positions of the part, counted in the stretch.
+    from: u32,
+    to: u32,
+    /// First position of the part, counted in the output.
+    at: usize,
+}
+
+impl<'a> Source<'a> {
+    /// The parts of the stretches that lie in the shape's positions.
+    fn parts(self, shape: Shape) -> impl Iterator<Item = Part<'a>> {
+        let mut start = 0;
+        self.stretches.iter().enumerate().filter_map(move |(index, stretch)| {
+            let (from, to) = (start.max(shape.from), (start + stretch.length).min(shape.to));
+            let part = (from < to).then(|| Part {
+                stretch,
+                next: self.stretches[index + 1..].iter().find(|next| next.length > 0),
+                from: from - start,
+                to: to - start,
+                at: (from - shape.from) as usize,
+            });
+            start += stretch.length;
+            part
+        })
+    }
+}
+
+/// A number that ids become.
+pub trait Number: Plain {
+    /// An id of two bytes.
+    fn from_u16(id: u16) -> Self;
+    /// An id of four bytes.
+    fn from_i32(id: i32) -> Self;
+
+    /// As many of the ids in little-endian `bytes` as fit.
+    fn copy_i32(out: &mut [Self], bytes: &[u8]) {
+        for (out, &four) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            *out = Self::from_i32(i32::from_le_bytes(four));
+        }
+    }
+}
+
+impl Number for i32 {
+    fn from_u16(id: u16) -> Self {
+        Self::from(id)
+    }
+    fn from_i32(id: i32) -> Self {
+        id
+    }
+    #[cfg(target_endian = "little")]
+    fn copy_i32(out: &mut [Self], bytes: &[u8]) {
+        let length = bytes.len().min(out.len() * 4) & !3;
+        bytes_of(out)[..length].copy_from_slice(&bytes[..length]);
+    }
+}
+
+impl Number for i64 {
+    fn from_u16(id: u16) -> Self {
+        Self::from(id)
+    }
+    fn from_i32(id: i32) -> Self {
+        Self::from(id)
+    }
+}
+
+/// Widens as many ids as fit.
+fn widen<T: Number>(out: &mut [T], ids: Ids<'_>) {
+    match ids {
+        Ids::U16(bytes) => {
+            for (out, &two) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                *out = T::from_u16(u16::from_le_bytes(two));
+            }
+        }
+        Ids::I32(bytes) => T::copy_i32(out, bytes),
+    }
+}
+
+fn tokens<T: Number>(out: &mut [T], source: Source<'_>, making: &Making, shape: Shape) -> Result<()> {
+    let mut end = 0;
+    if let Some(dataset) = source.dataset {
+        for Part { stretch, from, to, at, .. } in source.parts(shape) {
+            end = at + (to - from) as usize;
+            widen(&mut out[at..end], dataset.ids(stretch, from, to - from)?);
+        }
+    }
+    out[end..].fill(T::from_i32(making.pad_id.cast_signed()));
+    Ok(())
+}
+
+fn labels<T: Number>(out: &mut [T], source: Source<'_>, making: &Making, shape: Shape) -> Result<()> {
+    let ignored = T::from_i32(IGNORED);
+    let mut end = 0;
+    if let Some(dataset) = source.dataset {
+        for Part { stretch, next, from, to, at } in source.parts(shape) {
+            end = at + (to - from) as usize;
+            let out = &mut out[at..end];
+            if !making.shift_labels {
+                widen(out, dataset.ids(stretch, from, to - from)?);
+                let first_of_row = shape.from == 0 && at == 0;
+                if from == 0 && (making.mask_documents || first_of_row) {
+                    out[0] = ignored;
+                }
+                continue;
+            }
+            // Each position's label is the id after it, which for the last one is not of this stretch.
+            let inner = (to + 1).min(stretch.length) - (from + 1);
+            widen(&mut out[..inner as usize], dataset.ids(stretch, from + 1, inner)?);
+            if to == stretch.length {
+                let last = out.len() - 1;
+                match next.filter(|_| !making.mask_documents) {
+                    Some(next) => widen(&mut out[last..], dataset.ids(next, 0, 1)?),
+                    None => out[last] = ignored,
+                }
+            }
+        }
+    }
+    out[end..].fill(ignored);
+    Ok(())
+}

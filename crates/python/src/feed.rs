@@ -1,0 +1,182 @@
+//! The loader and its batches.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gristmill_kernels::KernelError;
+use gristmill_kernels::feed::batch;
+use gristmill_kernels::feed::config::FeedConfig;
+use gristmill_kernels::feed::fields::{Dtype, Field};
+use gristmill_kernels::feed::loader::{self, Request};
+use gristmill_kernels::feed::pool::{AlignedBuffer, Slot};
+use gristmill_kernels::feed::state::Cursor;
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyKeyError};
+use pyo3::prelude::*;
+
+use crate::array::{Array, Owner};
+
+create_exception!(gristmill._native, NativeError, PyException, "A kernel's error: (code, message).");
+
+/// How long a wait goes on before Python may look at its signals, as Ctrl-C.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
+fn failed(error: KernelError) -> PyErr {
+    NativeError::new_err((error.code(), error.to_string()))
+}
+
+/// A loader of prepared shards.
+#[pyclass(frozen, module = "gristmill._native")]
+pub struct Loader {
+    loader: loader::Loader,
+}
+
+#[pymethods]
+impl Loader {
+    /// Opens the feed that `config` describes in JSON.
+    #[new]
+    fn new(py: Python<'_>, config: &str) -> PyResult<Self> {
+        let config: FeedConfig = serde_json::from_str(config).map_err(|error| {
+            failed(KernelError::Option { name: "config".to_owned(), reason: error.to_string() })
+        })?;
+        let loader = py.detach(|| loader::Loader::open(&config)).map_err(failed)?;
+        Ok(Self { loader })
+    }
+
+    /// The next batch.
+    fn next(&self, py: Python<'_>) -> PyResult<Batch> {
+        loop {
+            match py.detach(|| self.loader.next(PATIENCE)).map_err(failed)? {
+                Request::Batch(inner) => return Ok(Batch { inner }),
+                Request::Pending => py.check_signals()?,
+            }
+        }
+    }
+
+    /// Epoch and sample at which the next batch begins.
+    #[getter]
+    fn cursor(&self) -> (u64, u64) {
+        let Cursor { epoch, samples } = self.loader.cursor();
+        (epoch, samples)
+    }
+
+    /// Batches of the whole epoch that the next batch is of.
+    #[getter]
+    fn epoch_batches(&self, py: Python<'_>) -> PyResult<u64> {
+        let epoch = self.loader.cursor().epoch;
+        py.detach(|| self.loader.feed().plan.epoch_batches(epoch)).map_err(failed)
+    }
+
+    /// Samples of an epoch, of all ranks.
+    #[getter]
+    fn epoch_samples(&self) -> u64 {
+        self.loader.feed().plan.epoch_samples()
+    }
+
+    /// Positions of the longest rows.
+    #[getter]
+    fn seq_len(&self) -> u32 {
+        self.loader.feed().length
+    }
+
+    /// The state as JSON.
+    fn state(&self) -> PyResult<String> {
+        self.loader.state().map_err(failed)
+    }
+
+    /// Goes to a saved state.
+    fn load_state(&self, text: &str) -> PyResult<()> {
+        self.loader.load_state(text).map_err(failed)
+    }
+
+    /// Goes to the start of an epoch.
+    fn set_epoch(&self, epoch: u64) -> PyResult<()> {
+        self.loader.set_epoch(epoch).map_err(failed)
+    }
+
+    /// What was measured, as JSON.
+    fn stats(&self) -> PyResult<String> {
+        serde_json::to_string(&self.loader.stats()).map_err(|error| failed(KernelError::internal(error)))
+    }
+
+    /// Ends the threads; batches stay valid.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.loader.close());
+    }
+}
+
+/// One batch. It holds its buffer as its arrays do.
+#[pyclass(frozen, module = "gristmill._native")]
+pub struct Batch {
+    inner: batch::Batch,
+}
+
+impl Batch {
+    /// A vector in the batch's small memory, `from` bytes after its start.
+    fn vector(&self, memory: &AlignedBuffer, from: usize, length: usize, dtype: Dtype) -> Array {
+        let at = memory.address().as_ptr().wrapping_add(from);
+        let at = NonNull::new(at).unwrap_or(memory.address());
+        Array::new(at, length, None, dtype, Owner::Batch(Arc::clone(&self.inner.lease)))
+    }
+
+    /// A field that was made in the background, or is made now.
+    fn matrix(&self, slot: &Slot, field: Field) -> Option<Array> {
+        let (rows, columns) = (self.inner.filled.rows, Some(self.inner.filled.shape.columns()));
+        let dtype = self.inner.feed().making.dtype_of(field);
+        if let Some(offset) = self.inner.offset(field) {
+            let at = NonNull::new(slot.matrices.address().as_ptr().wrapping_add(offset))?;
+            return Some(Array::new(at, rows, columns, dtype, Owner::Batch(Arc::clone(&self.inner.lease))));
+        }
+        let memory = self.inner.make(field)?;
+        Some(Array::new(memory.address(), rows, columns, dtype, Owner::Own(memory)))
+    }
+}
+
+#[pymethods]
+impl Batch {
+    /// The array of that name; a `KeyError` when there is none.
+    fn array(&self, name: &str) -> PyResult<Array> {
+        let filled = self.inner.filled;
+        let slot = self.inner.lease.slot().ok_or_else(|| failed(KernelError::internal("no slot")))?;
+        let field = match name {
+            "tokens" => Field::Tokens,
+            "labels" => Field::Labels,
+            "position_ids" => Field::PositionIds,
+            "loss_mask" => Field::LossMask,
+            "attention_mask" => Field::AttentionMask,
+            "cu_seqlens" => return Ok(self.vector(&slot.ends, 0, filled.ends, Dtype::Int32)),
+            "sample_ids" => return Ok(self.vector(&slot.samples, 0, filled.rows, Dtype::Int64)),
+            "dataset_ids" => {
+                return Ok(self.vector(&slot.samples, filled.rows * 8, filled.rows, Dtype::Int64));
+            }
+            _ => return Err(PyKeyError::new_err(name.to_owned())),
+        };
+        self.matrix(slot, field).ok_or_else(|| PyKeyError::new_err(name.to_owned()))
+    }
+
+    /// Positions of the longest segment.
+    #[getter]
+    fn max_seqlen(&self) -> u32 {
+        self.inner.filled.longest
+    }
+
+    /// Rows that hold a sequence.
+    #[getter]
+    fn sequences(&self) -> usize {
+        self.inner.filled.sequences
+    }
+
+    /// Ids, padding left out.
+    #[getter]
+    fn token_count(&self) -> u64 {
+        self.inner.filled.tokens
+    }
+
+    /// The epoch it belongs to.
+    #[getter]
+    fn epoch(&self) -> u64 {
+        self.inner.at.epoch
+    }
+}

@@ -1,0 +1,18 @@
+//! What Python sees of the kernels: the feed, as the private module `gristmill._native`.
+//!
+//! Types across, errors across, panics caught (`PyO3` does that); no algorithm. The typed face that users
+//! import is `python/gristmill`.
+
+mod array;
+mod feed;
+
+use pyo3::prelude::*;
+
+/// The native half of the package `gristmill`.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("NativeError", module.py().get_type::<feed::NativeError>())?;
+    module.add_class::<array::Array>()?;
+    module.add_class::<feed::Loader>()?;
+    module.add_class::<feed::Batch>()
+}
