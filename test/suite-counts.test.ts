@@ -1,6 +1,6 @@
 /** The closing line of `script/test` adds up what the runners report; a crash must never read as zero failures. */
 import { expect, test } from 'vitest'
-import { countCargo, countCheck, countVitest } from '../script/suites/count.mjs'
+import { countCargo, countCheck, countPytest, countVitest } from '../script/suites/count.mjs'
 
 const cargoLine = (passed: number, failed: number, ignored = 0): string =>
   `test result: ${failed > 0 ? 'FAILED' : 'ok'}. ${passed} passed; ${failed} failed; ${ignored} ignored; 0 measured; 0 filtered out; finished in 0.01s`
@@ -28,6 +28,18 @@ test('cargo: a compile error, or a binary that died, is a failure', () => {
 test('a runner that ran nothing has failed', () => {
   expect(countCargo(true, '').failed).toBe(1)
   expect(countVitest(true, { testResults: [] }).failed).toBe(1)
+})
+
+test('pytest: the last line counts, and errors are failures', () => {
+  expect(countPytest(true, '....\n63 passed, 2 skipped, 1 warning in 9.12s\n')).toEqual({
+    passed: 63,
+    failed: 0,
+    skipped: 2,
+  })
+  const output = 'E  7 passed\n== 1 failed, 60 passed, 2 errors in 65.00s (0:01:05) ==\n'
+  expect(countPytest(false, output)).toEqual({ passed: 60, failed: 3, skipped: 0 })
+  expect(countPytest(false, 'Fatal Python error: Segmentation fault')).toEqual({ passed: 0, failed: 1, skipped: 0 })
+  expect(countPytest(true, 'no tests ran in 0.01s').failed).toBe(1)
 })
 
 test('vitest: tests are summed over files', () => {

@@ -41,6 +41,21 @@ export function countVitest(ok, report) {
   return crashed(ok, count)
 }
 
+/** Reads the last line of pytest, as in `3 failed, 60 passed, 1 skipped in 9.12s`. @returns {Count} */
+export function countPytest(ok, output) {
+  const summary =
+    output
+      .trimEnd()
+      .split('\n')
+      .findLast((line) => / in \d+\.\d+s/.test(line)) ?? ''
+  const number = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(summary)?.[1] ?? 0)
+  return crashed(ok, {
+    passed: number('passed') + number('xfailed'),
+    failed: number('failed') + number('error') + number('xpassed'),
+    skipped: number('skipped'),
+  })
+}
+
 /** What vitest calls a test that is over; `pending` is one that was still running or never began. */
 const OUTCOMES = { passed: 'passed', skipped: 'skipped', todo: 'skipped', disabled: 'skipped' }
 

@@ -3,9 +3,10 @@
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
-import { countCargo, countCheck, countVitest } from './count.mjs'
+import { countCargo, countCheck, countPytest, countVitest } from './count.mjs'
 
 const MINUTE = 60_000
+const PYPROJECT = 'python/pyproject.toml'
 const VITEST_REPORT = '.cache/test/vitest.json'
 
 // `napi build` names the target, so naming it here shares every compiled dependency with the addon.
@@ -17,6 +18,7 @@ const cargo = ['--release', '--locked', '--target', host]
  * @property {string} name
  * @property {readonly string[]} command
  * @property {number} timeoutMs
+ * @property {boolean} [onRequest] Runs when it is named, and not with everything.
  * @property {(ok: boolean, output: string) => import('./count.mjs').Count} count
  */
 
@@ -33,6 +35,29 @@ export const SUITES = [
     command: ['cargo', 'test', ...cargo, '-p', 'gristmill-kernels', '--no-fail-fast'],
     timeoutMs: 10 * MINUTE,
     count: countCargo,
+  },
+  check('python-types', [
+    '.venv/bin/python',
+    '-m',
+    'mypy',
+    '--config-file',
+    PYPROJECT,
+    'python/gristmill',
+    'python/tests',
+  ]),
+  {
+    name: 'python',
+    command: ['.venv/bin/python', '-m', 'pytest', '-c', PYPROJECT, 'python/tests'],
+    timeoutMs: 5 * MINUTE,
+    count: countPytest,
+  },
+  {
+    // PyTorch and its libraries are several GB: too much to install in every run. `script/setup --torch` does.
+    name: 'python-torch',
+    command: ['.venv/bin/python', '-m', 'pytest', '-c', PYPROJECT, 'python/tests_torch'],
+    timeoutMs: 5 * MINUTE,
+    onRequest: true,
+    count: countPytest,
   },
   {
     name: 'typescript',

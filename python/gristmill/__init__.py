@@ -1,0 +1,16 @@
+"""Gristmill feeds training loops from packed shards.
+
+>>> from gristmill import Loader
+>>> with Loader("runs/corpus", batch_size=16, seq_len=2048, seed=7) as loader:
+...     for batch in loader:
+...         ...  # batch["tokens"], batch["labels"]
+"""
+
+from .batch import Batch
+from .errors import GristmillError
+from .loader import Loader
+from .options import BlockShuffle, Component, Mesh, Mixture, Stage
+from .stats import Stats
+
+__all__ = ["Batch", "BlockShuffle", "Component", "GristmillError", "Loader", "Mesh", "Mixture", "Stage", "Stats"]
+__version__ = "0.1.0"
