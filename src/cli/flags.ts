@@ -31,6 +31,12 @@ export function parseCount(flag: string): (text: string) => number {
   }
 }
 
+export function parseSeed(text: string): number {
+  const seed = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(seed)) return seed
+  throw new GristmillError('GM_USAGE', `--seed: '${text}' is not a whole number from 0`, { hint: 'as in --seed 7' })
+}
+
 /** Collects `--set key.path=value`; a key given twice is a mistake, not an update. */
 export function collectSet(
   text: string,

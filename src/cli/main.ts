@@ -20,6 +20,7 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
       explain: async (...args) => (await import('./commands/explain.js')).explain(...args),
       inspect: async (...args) => (await import('./commands/inspect.js')).inspect(...args),
       verify: async (...args) => (await import('./commands/verify.js')).verify(...args),
+      feed: async (...args) => (await import('./commands/feed.js')).feed(...args),
       steps: async (...args) => (await import('./commands/steps.js')).steps(...args),
       init: async (...args) => (await import('./commands/init.js')).init(...args),
       planTrain: async (...args) => (await import('./commands/plan.js')).train(...args),

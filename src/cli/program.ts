@@ -6,7 +6,7 @@ import { Command } from 'commander'
 import { GristmillError } from '../core/errors.js'
 import type { OutputFlags } from './console.js'
 import { VERSION } from '../core/version.js'
-import { collectSet, parseCount, parseWorkers, type PlanFlags } from './flags.js'
+import { collectSet, parseCount, parseSeed, parseWorkers, type PlanFlags } from './flags.js'
 import { type PlanningActions, withPlanner } from './plan-program.js'
 
 export interface RunFlags extends PlanFlags, OutputFlags {
@@ -22,6 +22,14 @@ export interface InspectFlags extends OutputFlags {
   readonly tokenizer?: string
 }
 
+export interface FeedFlags extends OutputFlags {
+  readonly batchSize: number
+  readonly seqLen?: number
+  readonly worldSize: number
+  readonly seed: number
+  readonly seconds: number
+}
+
 export interface InitFlags extends OutputFlags {
   readonly out: string
   readonly force?: boolean
@@ -33,6 +41,7 @@ export interface Actions extends PlanningActions {
   explain(file: string, flags: ExplainFlags): Promise<number>
   inspect(run: string, flags: InspectFlags): Promise<number>
   verify(run: string, flags: OutputFlags): Promise<number>
+  feed(run: string, flags: FeedFlags): Promise<number>
   steps(name: string | undefined, flags: OutputFlags): Promise<number>
   init(data: readonly string[], flags: InitFlags): Promise<number>
 }
@@ -42,6 +51,8 @@ const EXPLAIN = 'Shows what a run would do and take: stages, tasks, memory, disk
 const INSPECT = 'Shows what a run directory holds. An unfinished run shows what is committed and how to go on.'
 const VERIFY =
   'Reads every file of a finished run and compares each MiB with its checksum and each count with the manifest.'
+const FEED =
+  'Feeds a finished run for a few seconds as a trainer would: order, padding, rates and the limits of this machine.'
 const STEPS = 'Lists steps, sources and sinks; with a name, its options, defaults and an example.'
 const INIT = 'Looks at your data and writes a commented pipeline file that runs as it is.'
 
@@ -54,6 +65,7 @@ Examples:
   gristmill run corpus.yaml --out runs/corpus       run it; run it again to resume
   gristmill inspect runs/corpus --decode 3          what came out, as text again
   gristmill verify runs/corpus                      every byte and every count
+  gristmill feed runs/corpus --world-size 8         how fast it feeds a trainer
   gristmill plan train --model llama-3-8b --gpus 8xH100   will it fit, how fast, which layout
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 finished but too many bad records or a
@@ -105,6 +117,18 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
     .option('--quiet', 'print errors only')
   withOutput(verify, 'print findings as JSON lines').action(async (folder: string, flags: OutputFlags) => {
     done(await actions.verify(folder, flags))
+  })
+
+  const feed = command('feed', 'how fast a run feeds a trainer, and in which order', FEED)
+    .usage('<run> [flags]')
+    .argument('<run>', 'run directory, a local folder')
+    .option('--batch-size <n>', 'sequences of a batch of one rank', parseCount('--batch-size'), 16)
+    .option('--seq-len <n>', 'length of the packing to read, where there are several', parseCount('--seq-len'))
+    .option('--world-size <n>', 'ranks; rank 0 is measured', parseCount('--world-size'), 1)
+    .option('--seed <n>', 'names the order', parseSeed, 0)
+    .option('--seconds <n>', 'how long to measure', parseCount('--seconds'), 3)
+  withOutput(feed, 'print the same as JSON').action(async (folder: string, flags: FeedFlags) => {
+    done(await actions.feed(folder, flags))
   })
 
   const steps = command('steps', 'every step, source and sink with its options', STEPS)

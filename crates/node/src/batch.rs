@@ -133,7 +133,7 @@ impl NativeBatch {
         let data = guard("batch.view", || Ok(self.get()?.column(&name)?.to_data()))?;
         let validity = data.nulls().map(|nulls| nulls.inner().sliced());
         let mut export = |buffer: &Buffer| -> napi::Result<ArrayBuffer<'env>> {
-            let view = export(env, buffer)?;
+            let view = export_buffer(env, buffer)?;
             self.views.push(Object::from_raw(env.raw(), view.raw()).create_ref()?);
             Ok(view)
         };
@@ -213,20 +213,35 @@ impl NativeBatch {
     }
 }
 
-/// An `ArrayBuffer` over `buffer`'s memory, which lives until the `ArrayBuffer` is detached or collected.
-fn export<'env>(env: &'env Env, buffer: &Buffer) -> napi::Result<ArrayBuffer<'env>> {
-    let address = buffer.as_ptr() as usize;
-    let fresh = !buffer.is_empty() && EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).insert(address);
+/// An `ArrayBuffer` over `bytes` bytes of memory, which lives until the `ArrayBuffer` is detached or
+/// collected. What already has one is copied.
+///
+/// # Safety
+/// `owner` must keep the memory alive and nothing may write to it meanwhile; the TypeScript face hands the
+/// views out as read-only.
+pub(crate) unsafe fn export<T: 'static>(
+    env: &Env,
+    at: *mut u8,
+    bytes: usize,
+    owner: T,
+) -> napi::Result<ArrayBuffer<'_>> {
+    let address = at as usize;
+    let fresh = bytes > 0 && EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).insert(address);
     if !fresh {
-        return ArrayBuffer::from_data(env, buffer.as_slice().to_vec());
+        // SAFETY: the caller's promise; `owner` is dropped at the end.
+        return ArrayBuffer::from_data(env, unsafe { std::slice::from_raw_parts(at, bytes) }.to_vec());
     }
-    let owner = buffer.clone();
-    // SAFETY: `owner` keeps the memory alive until the finalizer runs; kernels never write to a
-    // buffer that is shared, and the TypeScript face hands the views out as read-only.
+    // SAFETY: `owner` keeps the memory alive until the finalizer runs, and nobody writes to it.
     unsafe {
-        ArrayBuffer::from_external(env, buffer.as_ptr().cast_mut(), buffer.len(), owner, move |_, owner| {
+        ArrayBuffer::from_external(env, at, bytes, owner, move |_, owner| {
             EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
             drop(owner);
         })
     }
+}
+
+/// An `ArrayBuffer` over the memory of an Arrow buffer.
+fn export_buffer<'env>(env: &'env Env, buffer: &Buffer) -> napi::Result<ArrayBuffer<'env>> {
+    // SAFETY: the clone keeps the memory alive; kernels never write to a buffer that is shared.
+    unsafe { export(env, buffer.as_ptr().cast_mut(), buffer.len(), buffer.clone()) }
 }

@@ -11,6 +11,7 @@
 mod batch;
 mod columnar;
 mod expression;
+mod feed;
 mod global;
 mod guard;
 mod hash;
