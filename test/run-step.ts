@@ -21,6 +21,8 @@ export interface StepRun {
   readonly removedRows: number
   /** Records of the rows that left. */
   removed(): Values[]
+  /** Records of the edits to rows. */
+  edits(): Values[]
 }
 
 export interface StepInput {
@@ -44,16 +46,23 @@ export async function runStep(step: AnyStep, config: unknown, input: StepInput):
   const parsed: unknown = step.config.parse(config)
   const prepared = await step.prepare(parsed, { columns, baseFolder: process.cwd(), place, sample, userFunction })
   const removed = new addon.NativeRemovedLog()
+  const edits = new addon.NativeEdits()
   const kept: Values[] = []
   // Payloads cross to workers as plain data.
-  using runner = step.open(structuredClone(prepared.payload), { removed, step: step.name, userFunction })
+  using runner = step.open(structuredClone(prepared.payload), { removed, edits, step: step.name, userFunction })
   for (let from = 0; from < Math.max(rows.length, 1); from += batchRows) {
     const numbered = rows.slice(from, from + batchRows).map((row, at) => ({ position: from + at, ...row }))
     using batch = batchFromRows(numbered, columns)
     using other = await runner.run(batch)
     kept.push(...readRows(other ?? batch, prepared.columns))
   }
-  return { columns: prepared.columns, rows: kept, removedRows: removed.rows, removed: () => recordsOf(removed) }
+  return {
+    columns: prepared.columns,
+    rows: kept,
+    removedRows: removed.rows,
+    removed: () => recordsOf(removed),
+    edits: () => recordsOf(edits),
+  }
 }
 
 /** The selected rows of a batch; the batch's columns must be the ones that were planned. */
@@ -69,10 +78,10 @@ export function readRows(batch: Batch, columns: Columns): Values[] {
   return Array.from({ length: batch.rows }, (_, row) => ({ ...reader.row(row) }))
 }
 
-function recordsOf(removed: InstanceType<typeof addon.NativeRemovedLog>): Values[] {
+function recordsOf(log: Pick<InstanceType<typeof addon.NativeRemovedLog>, 'finish'>): Values[] {
   const folder = mkdtempSync(join(tmpdir(), 'gristmill-'))
   try {
-    const { path } = native(() => removed.finish(join(folder, 'removed.parquet')))
+    const { path } = native(() => log.finish(join(folder, 'records.parquet')))
     return askOracle('read_parquet.py', { path })
   } finally {
     rmSync(folder, { recursive: true })

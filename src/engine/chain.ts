@@ -12,6 +12,7 @@ import type { Registry } from './registry.js'
 
 export class Chain implements Disposable {
   readonly removed = new addon.NativeRemovedLog()
+  readonly edits = new addon.NativeEdits()
   readonly counters: StepCounters[]
   readonly #runners: StepRunner[] = []
 
@@ -23,6 +24,7 @@ export class Chain implements Disposable {
       this.#runners.push(
         step.open(payload, {
           removed: this.removed,
+          edits: this.edits,
           step: label,
           userFunction: (index) => functions[index]!,
         }),
@@ -68,6 +70,7 @@ export class Chain implements Disposable {
   dispose(): void {
     for (const runner of this.#runners) runner[Symbol.dispose]()
     this.removed.dispose()
+    this.edits.dispose()
   }
 
   [Symbol.dispose](): void {

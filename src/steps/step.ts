@@ -5,7 +5,7 @@
  * each worker for each task. What `prepare` returns crosses to the workers, so it is plain data.
  */
 import type { z } from 'zod'
-import type { NativeRemovedLog } from '../../native/index.js'
+import type { NativeEdits, NativeRemovedLog } from '../../native/index.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 
 export interface PrepareContext {
@@ -33,6 +33,8 @@ export interface Prepared<Payload> {
 export interface StepContext {
   /** Takes the records of removed rows. */
   readonly removed: NativeRemovedLog
+  /** Takes the records of edits to rows that stay. */
+  readonly edits: NativeEdits
   /** The step's name in the records. */
   readonly step: string
   /** A function of the user's pipeline module, by its index. */

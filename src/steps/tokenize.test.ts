@@ -30,7 +30,12 @@ function prepare(config: Record<string, unknown>, columns: Columns = COLUMNS) {
 
 async function run(config: Record<string, unknown>, texts: (string | null)[]): Promise<number[][]> {
   const { payload } = await prepare(config)
-  const context = { removed: new addon.NativeRemovedLog(), step: 'tokenize', userFunction: () => () => 0 }
+  const context = {
+    removed: new addon.NativeRemovedLog(),
+    edits: new addon.NativeEdits(),
+    step: 'tokenize',
+    userFunction: () => () => 0,
+  }
   using runner = tokenize.open(payload, context)
   using batch = batchOf(texts.map((text, i) => ({ id: String(i), text, lang: 'en' })))
   await runner.run(batch)

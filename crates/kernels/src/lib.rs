@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod dedup;
+pub mod edits;
 pub mod error;
 pub mod expr;
 pub mod feed;

@@ -10,6 +10,7 @@
 
 mod batch;
 mod columnar;
+mod edits;
 mod expression;
 mod feed;
 mod global;
