@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   GM_INPUT_NONE: { exit: 2, hint: 'paths are relative to the pipeline file; quote globs in the shell' },
   GM_INPUT_CHANGED: { exit: 1, hint: 'an input changed while it was read; run again' },
   GM_TOKENIZER: { exit: 2, hint: 'pass a tokenizer.json or a tiktoken rank file' },
+  GM_MODEL: { exit: 2, hint: 'pass a fastText classifier as fastText writes it, a .bin or .ftz file' },
   GM_RUN_LOCKED: { exit: 1, hint: 'another run works in this directory; wait for it or choose another --out' },
   GM_RUN_OTHER_CONFIG: { exit: 2, hint: 'choose another --out, or delete the directory' },
   GM_RUN_MISSING: { exit: 2, hint: 'pass the directory given to `gristmill run --out`' },

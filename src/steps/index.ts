@@ -2,9 +2,11 @@
  * The table of all steps: one import and one entry each, in the order `gristmill steps` shows.
  */
 import { chunk } from './chunk.js'
+import { classify } from './classify.js'
 import { drop } from './drop.js'
 import { exactDedup } from './exact-dedup.js'
 import { filter } from './filter.js'
+import { language } from './language.js'
 import { map } from './map.js'
 import { normalize } from './normalize.js'
 import { pack } from './pack.js'
@@ -15,7 +17,22 @@ import { shuffle } from './shuffle.js'
 import type { AnyStep } from './step.js'
 import { tokenize } from './tokenize.js'
 
-const TABLE = [normalize, filter, map, select, rename, drop, exactDedup, sample, shuffle, chunk, tokenize, pack]
+const TABLE = [
+  normalize,
+  filter,
+  map,
+  select,
+  rename,
+  drop,
+  language,
+  classify,
+  exactDedup,
+  sample,
+  shuffle,
+  chunk,
+  tokenize,
+  pack,
+]
 
 /** Steps by the name they have in a pipeline file. */
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

@@ -53,6 +53,11 @@ pub enum KernelError {
         /// What is wrong.
         reason: String,
     },
+    /// A model file cannot be used.
+    Model {
+        /// What is wrong.
+        reason: String,
+    },
     /// An option has a value the kernel cannot work with.
     Option {
         /// The option.
@@ -111,6 +116,7 @@ impl KernelError {
             Self::Io { .. } => "GM_IO",
             Self::Format { .. } => "GM_FORMAT",
             Self::Tokenizer { .. } => "GM_TOKENIZER",
+            Self::Model { .. } => "GM_MODEL",
             Self::Option { .. } => "GM_CONFIG",
             Self::Disposed { .. } => "GM_DISPOSED",
             Self::RunMissing { .. } => "GM_RUN_MISSING",
@@ -157,6 +163,7 @@ impl fmt::Display for KernelError {
             }
             Self::Format { format, reason } => write!(f, "not valid {format}: {reason}"),
             Self::Tokenizer { reason } => write!(f, "tokenizer: {reason}"),
+            Self::Model { reason } => write!(f, "model: {reason}"),
             Self::Option { name, reason } => write!(f, "option '{name}': {reason}"),
             Self::Disposed { what } => write!(f, "this {what} was disposed and cannot be used"),
             Self::RunMissing { folder, reason } => {

@@ -9,6 +9,7 @@ pub mod dedup;
 pub mod edits;
 pub mod error;
 pub mod expr;
+pub mod fasttext;
 pub mod feed;
 pub mod formats;
 pub mod hash;

@@ -9,6 +9,7 @@
 )]
 
 mod batch;
+mod classifier;
 mod columnar;
 mod edits;
 mod expression;
