@@ -79,7 +79,8 @@ function checkColumns(columns: Columns, { column, labelColumn, scoreColumn }: Cl
 function checkLabel(label: string, labels: readonly string[], place: string): void {
   if (labels.includes(label)) return
   const near = nearest(label, labels)
-  const shown = labels.length > 20 ? `${labels.slice(0, 20).join(' ')} and ${labels.length - 20} more` : labels.join(' ')
+  const shown =
+    labels.length > 20 ? `${labels.slice(0, 20).join(' ')} and ${labels.length - 20} more` : labels.join(' ')
   throw new GristmillError('GM_CONFIG', `${place}: the model has no label '${label}'`, {
     hint: near === undefined ? `its labels are ${shown}` : `did you mean '${near}'?`,
   })

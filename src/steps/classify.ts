@@ -15,16 +15,9 @@ const ClassifyConfig = z
       .string()
       .optional()
       .describe('label whose score is taken, without __label__; the best label of each document when left out'),
-    keep: z
-      .array(z.string())
-      .min(1)
-      .optional()
-      .describe('documents whose best label is none of these are removed'),
+    keep: z.array(z.string()).min(1).optional().describe('documents whose best label is none of these are removed'),
     minScore: z.number().min(0).max(1).optional().describe('documents with a lower score are removed, 0 to 1'),
-    mode: z
-      .enum(['annotate', 'remove'])
-      .default('remove')
-      .describe('`annotate` sets the columns and removes nothing'),
+    mode: z.enum(['annotate', 'remove']).default('remove').describe('`annotate` sets the columns and removes nothing'),
     column: z.string().default('text').describe('column to read'),
     labelColumn: z.string().default('label').describe('column that gets the best label'),
     scoreColumn: z.string().default('score').describe('column that gets the score'),
@@ -40,7 +33,8 @@ export const classify = defineMapStep<ClassifyConfig, ClassifierPayload>({
   config: ClassifyConfig,
 
   async prepare({ model, label, keep, minScore, mode, column, labelColumn, scoreColumn }, context) {
-    const rules = mode === 'remove' ? { ...(keep && { keep: [...keep] }), ...(minScore !== undefined && { minScore }) } : {}
+    const rules =
+      mode === 'remove' ? { ...(keep && { keep: [...keep] }), ...(minScore !== undefined && { minScore }) } : {}
     return prepareClassifier(
       model,
       { column, labelColumn, scoreColumn, ...(label !== undefined && { label }), ...rules },

@@ -25,10 +25,7 @@ const LanguageConfig = z
       .max(1)
       .default(REFINED_WEB_MIN_SCORE)
       .describe('least score of the language, 0 to 1; documents below it are removed'),
-    mode: z
-      .enum(['annotate', 'remove'])
-      .default('remove')
-      .describe('`annotate` sets the columns and removes nothing'),
+    mode: z.enum(['annotate', 'remove']).default('remove').describe('`annotate` sets the columns and removes nothing'),
     column: z.string().default('text').describe('column to read'),
     labelColumn: z.string().default('lang').describe('column that gets the language'),
     scoreColumn: z.string().default('lang_score').describe('column that gets its score'),
