@@ -10,6 +10,7 @@ import { language } from './language.js'
 import { map } from './map.js'
 import { normalize } from './normalize.js'
 import { pack } from './pack.js'
+import { pii } from './pii.js'
 import { rename } from './rename.js'
 import { sample } from './sample.js'
 import { select } from './select.js'
@@ -26,6 +27,7 @@ const TABLE = [
   drop,
   language,
   classify,
+  pii,
   exactDedup,
   sample,
   shuffle,

@@ -16,6 +16,7 @@ pub mod hash;
 pub mod lock;
 pub mod order;
 pub mod pack;
+pub mod pii;
 pub mod reject;
 pub mod removed;
 pub mod rows;

@@ -20,6 +20,7 @@ mod hash;
 mod lock;
 mod megatron;
 mod packing;
+mod pii;
 mod readers;
 mod removed;
 mod row_shards;

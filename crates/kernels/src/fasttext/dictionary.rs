@@ -47,7 +47,26 @@ pub(super) struct Dictionary {
     /// Words and labels by hash; open addressing.
     table: Vec<u32>,
     ngrams: NgramSettings,
+    buckets: Divisor,
     pruned: Option<Pruned>,
+}
+
+/// Remainders of division by one number, without dividing (Lemire, Kaser and Kurz 2019, arXiv:1902.01961).
+struct Divisor {
+    divisor: u32,
+    inverse: u64,
+}
+
+impl Divisor {
+    fn new(divisor: u32) -> Self {
+        Self { divisor, inverse: (u64::MAX / u64::from(divisor.max(1))).wrapping_add(1) }
+    }
+
+    #[inline]
+    fn remainder(&self, value: u32) -> u32 {
+        let fraction = self.inverse.wrapping_mul(u64::from(value));
+        ((u128::from(fraction) * u128::from(self.divisor)) >> 64) as u32
+    }
 }
 
 /// FNV-1a as fastText computes it: bytes are signed, so those from 0x80 flip the upper bits too.
@@ -139,6 +158,7 @@ impl Dictionary {
             ends,
             table: Vec::new(),
             ngrams,
+            buckets: Divisor::new(ngrams.buckets),
             pruned,
         };
         dictionary.labels = (words..entries).map(|entry| dictionary.label_name(entry)).collect();
@@ -225,34 +245,43 @@ impl Dictionary {
 
     /// The rows of the character n-grams of `<word>`. Characters are what UTF-8 says, of any bytes.
     fn subwords(&self, word: &[u8], rows: &mut Vec<u32>) {
-        let NgramSettings { shortest, longest, buckets, .. } = self.ngrams;
-        if longest == 0 {
+        if self.ngrams.longest == 0 {
             return;
         }
-        let continues = |byte: u8| byte & 0xC0 == 0x80;
-        let end = word.len() + 1; // the place of '>'
-        let at = |place: usize| match place {
-            0 => b'<',
-            _ if place == end => b'>',
-            _ => word[place - 1],
+        // Most words are short: their copy with the brackets stays off the heap.
+        let mut short = [0; 64];
+        let mut long = Vec::new();
+        let length = word.len() + 2;
+        let bracketed = if let Some(short) = short.get_mut(..length) {
+            short
+        } else {
+            long.resize(length, 0);
+            &mut long[..]
         };
-        for start in 0..=end {
-            if continues(at(start)) {
+        bracketed[0] = b'<';
+        bracketed[1..length - 1].copy_from_slice(word);
+        bracketed[length - 1] = b'>';
+        self.ngrams_of(bracketed, rows);
+    }
+
+    fn ngrams_of(&self, bracketed: &[u8], rows: &mut Vec<u32>) {
+        let NgramSettings { shortest, longest, .. } = self.ngrams;
+        let continues = |byte: &u8| byte & 0xC0 == 0x80;
+        for start in 0..bracketed.len() {
+            if continues(&bracketed[start]) {
                 continue;
             }
-            let (mut hash, mut next) = (HASH_START, start);
+            let mut hash = HASH_START;
+            let mut rest = bracketed[start..].iter().peekable();
             for length in 1..=longest {
-                if next > end {
-                    break;
+                let Some(&byte) = rest.next() else { break };
+                hash = hash_byte(hash, byte);
+                while let Some(&byte) = rest.next_if(|byte| continues(byte)) {
+                    hash = hash_byte(hash, byte);
                 }
-                hash = hash_byte(hash, at(next));
-                next += 1;
-                while next < end && continues(word[next - 1]) {
-                    hash = hash_byte(hash, word[next - 1]);
-                    next += 1;
-                }
-                if length >= shortest && !(length == 1 && (start == 0 || next > end)) {
-                    rows.extend(self.bucket_row(hash % buckets));
+                // A bracket alone is no n-gram.
+                if length >= shortest && !(length == 1 && (start == 0 || rest.len() == 0)) {
+                    rows.extend(self.bucket_row(self.buckets.remainder(hash)));
                 }
             }
         }
@@ -292,4 +321,18 @@ fn read_pruned<R: Read>(
         ));
     }
     Ok(Pruned::new(pairs, buckets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Divisor;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn remainders_are_those_of_division(value in any::<u32>(), divisor in 1..i32::MAX.cast_unsigned()) {
+            prop_assert_eq!(Divisor::new(divisor).remainder(value), value % divisor);
+            prop_assert_eq!(Divisor::new(1).remainder(value), 0);
+        }
+    }
 }

@@ -6,11 +6,11 @@
 use super::dictionary::{Dictionary, Token, hash_word};
 
 /// Places of the table; a power of two.
-const PLACES: usize = 1 << 15;
+const PLACES: usize = 1 << 17;
 /// The table is emptied when this many are taken.
 const MOST_WORDS: usize = PLACES / 2;
 /// Row numbers that are kept at most.
-const MOST_ROWS: usize = 1 << 20;
+const MOST_ROWS: usize = 1 << 21;
 /// Longer words are rare, or runs of a script without spaces, which do not come again.
 const LONGEST: usize = 32;
 
@@ -54,7 +54,7 @@ impl Key {
         let mixed = self.parts.iter().fold(u64::from(self.length), |hash, part| {
             (hash.rotate_left(23) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15)
         });
-        (mixed >> 40) as usize & (PLACES - 1)
+        (mixed >> 44) as usize & (PLACES - 1)
     }
 }
 
