@@ -20,6 +20,7 @@ pub mod pii;
 pub mod reject;
 pub mod removed;
 pub mod rows;
+pub mod shared;
 pub mod text;
 pub mod tokenize;
 

@@ -4,6 +4,7 @@
 //! by hash. Quantised models keep a part of those rows only (pruning).
 
 use std::io::Read;
+use std::ops::Range;
 
 use super::source::{Source, unusable};
 use crate::error::Result;
@@ -14,6 +15,15 @@ pub(super) const END_OF_LINE: &[u8] = b"</s>";
 pub(super) const LABEL_PREFIX: &str = "__label__";
 /// An empty place of the hash table.
 const EMPTY: u32 = u32::MAX;
+/// Bytes of a long word whose n-grams are found at a time.
+const PIECE_BYTES: usize = 1 << 12;
+
+/// A piece of a long word, with its brackets, and the rows of its n-grams; kept from word to word.
+#[derive(Default)]
+pub(super) struct Piece {
+    bracketed: Vec<u8>,
+    rows: Vec<u32>,
+}
 
 /// The settings of training that prediction needs.
 #[derive(Debug, Clone, Copy)]
@@ -222,52 +232,82 @@ impl Dictionary {
 
     /// Adds the rows of a word to `rows`; `hash` is the word's.
     pub fn features(&self, word: &[u8], hash: u32, rows: &mut Vec<u32>) -> Token {
-        let found = self.table[self.place(word, hash)];
-        let is_end = word == END_OF_LINE;
-        if found == EMPTY {
-            if is_end {
-                return Token::EndOfLine;
-            }
-            if word.starts_with(LABEL_PREFIX.as_bytes()) {
-                return Token::Label;
-            }
-        } else if found < self.words {
-            rows.push(found);
-            if is_end {
-                return Token::EndOfLine;
-            }
-        } else {
-            return if is_end { Token::EndOfLine } else { Token::Label };
-        }
-        self.subwords(word, rows);
-        Token::Word
-    }
-
-    /// The rows of the character n-grams of `<word>`. Characters are what UTF-8 says, of any bytes.
-    fn subwords(&self, word: &[u8], rows: &mut Vec<u32>) {
-        if self.ngrams.longest == 0 {
-            return;
-        }
         // Most words are short: their copy with the brackets stays off the heap.
         let mut short = [0; 64];
-        let mut long = Vec::new();
         let length = word.len() + 2;
-        let bracketed = if let Some(short) = short.get_mut(..length) {
-            short
-        } else {
-            long.resize(length, 0);
-            &mut long[..]
+        let Some(bracketed) = short.get_mut(..length) else {
+            let mut piece = Piece::default();
+            return self.features_in_pieces(word, hash, &mut piece, |some| rows.extend_from_slice(some));
         };
-        bracketed[0] = b'<';
-        bracketed[1..length - 1].copy_from_slice(word);
-        bracketed[length - 1] = b'>';
-        self.ngrams_of(bracketed, rows);
+        let (token, row) = self.whole(word, hash);
+        rows.extend(row);
+        if token == Token::Word && self.ngrams.longest > 0 {
+            bracketed[0] = b'<';
+            bracketed[1..length - 1].copy_from_slice(word);
+            bracketed[length - 1] = b'>';
+            self.ngrams_of(bracketed, 0..length, rows);
+        }
+        token
     }
 
-    fn ngrams_of(&self, bracketed: &[u8], rows: &mut Vec<u32>) {
+    /// As [`Dictionary::features`] for a word of any length: its rows come in pieces, in the same order. A text
+    /// without white space is one word.
+    pub fn features_in_pieces(
+        &self,
+        word: &[u8],
+        hash: u32,
+        piece: &mut Piece,
+        mut each: impl FnMut(&[u32]),
+    ) -> Token {
+        let (token, row) = self.whole(word, hash);
+        each(row.as_slice());
+        if token != Token::Word || self.ngrams.longest == 0 {
+            return token;
+        }
+        let length = word.len() + 2;
+        // Far enough that the longest n-gram of a piece is whole; a character has at most four bytes.
+        let reach = 4 * (self.ngrams.longest + 1);
+        let Piece { bracketed, rows } = piece;
+        for start in (0..length).step_by(PIECE_BYTES) {
+            let end = length.min(start + PIECE_BYTES);
+            // A byte before, so that only the first bracket is at the front.
+            let from = start.saturating_sub(1);
+            let to = length.min(end + reach);
+            bracketed.clear();
+            rows.clear();
+            if from == 0 {
+                bracketed.push(b'<');
+            }
+            bracketed.extend_from_slice(&word[from.max(1) - 1..to.min(length - 1) - 1]);
+            if to == length {
+                bracketed.push(b'>');
+            }
+            self.ngrams_of(bracketed, start - from..end - from, rows);
+            each(rows);
+        }
+        token
+    }
+
+    /// What a token is and, for a known word, its own row.
+    fn whole(&self, word: &[u8], hash: u32) -> (Token, Option<u32>) {
+        let found = self.table[self.place(word, hash)];
+        let row = (found < self.words).then_some(found);
+        let token = if word == END_OF_LINE {
+            Token::EndOfLine
+        } else if row.is_none() && (found != EMPTY || word.starts_with(LABEL_PREFIX.as_bytes())) {
+            Token::Label
+        } else {
+            Token::Word
+        };
+        (token, row)
+    }
+
+    /// Adds the rows of the character n-grams of `<word>` that begin at the bytes `starts`. Characters are what
+    /// UTF-8 says, of any bytes.
+    fn ngrams_of(&self, bracketed: &[u8], starts: Range<usize>, rows: &mut Vec<u32>) {
         let NgramSettings { shortest, longest, .. } = self.ngrams;
         let continues = |byte: &u8| byte & 0xC0 == 0x80;
-        for start in 0..bracketed.len() {
+        for start in starts {
             if continues(&bracketed[start]) {
                 continue;
             }

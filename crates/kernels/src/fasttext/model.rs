@@ -4,17 +4,19 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use super::dictionary::{Dictionary, END_OF_LINE, NgramSettings, Token, hash_word};
+use super::dictionary::{Dictionary, END_OF_LINE, NgramSettings, Piece, Token, hash_word};
 use super::head::{Head, Loss};
 use super::matrix::{Matrix, OutputRows};
 use super::source::{Source, unusable};
-use super::words::Words;
+use super::words::{LONGEST, Words};
 use crate::error::{KernelError, Result};
 
 /// What every model file starts with.
 const MAGIC: i32 = 793_712_314;
 /// The newest version of the format.
 const VERSION: i32 = 12;
+/// Rows of word n-grams that are collected before they are added.
+const ROWS_AT_A_TIME: usize = 1 << 12;
 
 /// A supervised fastText model.
 pub struct Model {
@@ -37,6 +39,7 @@ pub struct Answer {
 #[derive(Default)]
 pub struct Scratch {
     words: Words,
+    piece: Piece,
     hashes: Vec<u32>,
     rows: Vec<u32>,
     hidden: Vec<f32>,
@@ -162,7 +165,7 @@ impl Model {
 
     /// Puts the mean of the rows of all features into `scratch.hidden`; false when there are none.
     fn embed(&self, text: &[u8], scratch: &mut Scratch) -> bool {
-        let Scratch { words, hashes, rows, hidden, .. } = scratch;
+        let Scratch { words, piece, hashes, rows, hidden, .. } = scratch;
         hidden.clear();
         hidden.resize(self.input.columns(), 0.0);
         hashes.clear();
@@ -180,13 +183,23 @@ impl Model {
                 break;
             }
             empty = false;
-            let seen = words.look_up(&self.dictionary, text, start, place);
-            self.input.add_rows(seen.rows, hidden);
-            features += seen.rows.len();
-            if joins && seen.token != Token::Label {
-                hashes.push(seen.hash);
+            let (token, hash) = if place - start <= LONGEST {
+                let seen = words.look_up(&self.dictionary, text, start, place);
+                self.input.add_rows(seen.rows, hidden);
+                features += seen.rows.len();
+                (seen.token, seen.hash)
+            } else {
+                let hash = hash_word(&text[start..place]);
+                let token = self.dictionary.features_in_pieces(&text[start..place], hash, piece, |rows| {
+                    self.input.add_rows(rows, hidden);
+                    features += rows.len();
+                });
+                (token, hash)
+            };
+            if joins && token != Token::Label {
+                hashes.push(hash);
             }
-            ended = seen.token == Token::EndOfLine;
+            ended = token == Token::EndOfLine;
         }
         if empty {
             return false;
@@ -200,10 +213,7 @@ impl Model {
             hashes.push(hash);
         }
         if joins {
-            rows.clear();
-            self.word_ngrams(hashes, rows);
-            self.input.add_rows(rows, hidden);
-            features += rows.len();
+            features += self.add_word_ngrams(hashes, rows, hidden);
         }
         let share = (1.0 / features as f64) as f32;
         for value in hidden {
@@ -212,16 +222,25 @@ impl Model {
         features > 0
     }
 
-    fn word_ngrams(&self, hashes: &[u32], rows: &mut Vec<u32>) {
+    /// Adds the rows of the n-grams of words to `hidden`, a piece at a time; returns how many.
+    fn add_word_ngrams(&self, hashes: &[u32], rows: &mut Vec<u32>, hidden: &mut [f32]) -> usize {
         // fastText keeps hashes as signed 32-bit numbers and widens them.
         let wide = |hash: u32| i64::from(hash.cast_signed()).cast_unsigned();
+        let mut features = 0;
+        rows.clear();
         for (first, &hash) in hashes.iter().enumerate() {
             let mut hash = wide(hash);
             for &next in hashes[first + 1..].iter().take(self.dictionary.word_ngrams() - 1) {
                 hash = hash.wrapping_mul(116_049_371).wrapping_add(wide(next));
                 rows.extend(self.dictionary.word_ngram_row(hash));
             }
+            if rows.len() >= ROWS_AT_A_TIME || first + 1 == hashes.len() {
+                self.input.add_rows(rows, hidden);
+                features += rows.len();
+                rows.clear();
+            }
         }
+        features
     }
 }
 

@@ -90,7 +90,7 @@ fn plain_rows(text: &str, spec: &Spec) -> Vec<usize> {
         }
         let characters: Vec<char> = format!("<{token}>").chars().collect();
         for start in 0..characters.len() {
-            for length in 2..=spec.longest as usize {
+            for length in 2..=usize::try_from(spec.longest).unwrap() {
                 let Some(gram) = characters.get(start..start + length) else { continue };
                 let gram: String = gram.iter().collect();
                 rows.push(WORDS.len() + (hash_word(gram.as_bytes()) % BUCKETS) as usize);
@@ -170,6 +170,21 @@ fn what_is_kept_from_text_to_text_changes_no_answer() {
         let fresh = (round % 4_000 == 0).then(|| model.top(&text, &mut Scratch::default()));
         let kept = model.top(&text, &mut scratch);
         assert!(fresh.is_none_or(|fresh| fresh == kept), "{text}");
+    }
+}
+
+#[test]
+fn a_word_that_comes_in_pieces_has_the_features_of_a_whole_one() {
+    for length in [31, 33, 62, 63, 4093, 4094, 4095, 4096, 4097, 9000] {
+        let word: String = "größe语x"
+            .chars()
+            .cycle()
+            .scan(0, |bytes, letter| {
+                *bytes += letter.len_utf8();
+                (*bytes <= length).then_some(letter)
+            })
+            .collect();
+        check(&format!("the {word} a"), &SOFTMAX, 1e-3);
     }
 }
 

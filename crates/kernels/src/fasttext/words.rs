@@ -12,7 +12,7 @@ const MOST_WORDS: usize = PLACES / 2;
 /// Row numbers that are kept at most.
 const MOST_ROWS: usize = 1 << 21;
 /// Longer words are rare, or runs of a script without spaces, which do not come again.
-const LONGEST: usize = 32;
+pub(super) const LONGEST: usize = 32;
 
 /// A word of at most [`LONGEST`] bytes as four numbers: its first and last bytes, overlapping where it is
 /// short. Together with the length they are the word.
@@ -62,7 +62,7 @@ impl Key {
 pub(super) struct Words {
     entries: Vec<Entry>,
     taken: usize,
-    /// Rows of the entries, then those of a word that is not kept.
+    /// Rows of the entries, then those of a token that is no word.
     rows: Vec<u32>,
     kept: usize,
 }
@@ -82,13 +82,9 @@ impl Default for Words {
 }
 
 impl Words {
-    /// The features of the word at `start..end` of `text`; not empty.
+    /// The features of the word at `start..end` of `text`: of 1 to [`LONGEST`] bytes.
     #[inline]
     pub fn look_up(&mut self, dictionary: &Dictionary, text: &[u8], start: usize, end: usize) -> Seen<'_> {
-        let word = &text[start..end];
-        if word.len() > LONGEST {
-            return self.add(dictionary, word, None);
-        }
         let key = Key::of(text, start, end);
         let mut place = key.place();
         loop {
@@ -106,19 +102,17 @@ impl Words {
             self.clear();
             place = key.place();
         }
-        self.add(dictionary, word, Some((key, place)))
+        self.add(dictionary, &text[start..end], key, place)
     }
 
     #[cold]
     #[inline(never)]
-    fn add(&mut self, dictionary: &Dictionary, word: &[u8], keep: Option<(Key, usize)>) -> Seen<'_> {
+    fn add(&mut self, dictionary: &Dictionary, word: &[u8], key: Key, place: usize) -> Seen<'_> {
         let kept = self.kept;
         self.rows.truncate(kept);
         let hash = hash_word(word);
         let token = dictionary.features(word, hash, &mut self.rows);
-        if let Some((key, place)) = keep
-            && token == Token::Word
-        {
+        if token == Token::Word {
             let count = (self.rows.len() - kept) as u32;
             self.entries[place] = Entry { key, hash, start: kept as u32, count };
             self.taken += 1;
