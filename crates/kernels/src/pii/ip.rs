@@ -1,29 +1,43 @@
 //! Public IP addresses. Those that belong to nobody in particular are no private data: private (RFC 1918,
 //! RFC 4193), documentation (RFC 5737, RFC 3849, RFC 9637), loopback, link-local, multicast, shared (RFC 6598),
-//! benchmarking (RFC 2544), reserved and unspecified addresses, and all of IPv6 outside global unicast, 2000::/3.
+//! benchmarking (RFC 2544), reserved and unspecified addresses, and all of IPv6 outside global unicast, `2000::/3`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{is_digit_at, is_word_at, run_end};
 
+/// Bytes before an address that may say what it is.
+const NEAR: usize = 64;
 /// Words before four numbers that make them a version or the number of a section.
-const NOT_ADDRESSES: [&[u8]; 16] = [
-    b"version",
-    b"versions",
-    b"ver",
-    b"v",
-    b"release",
-    b"section",
-    b"sec",
-    b"chapter",
-    b"rev",
-    b"revision",
-    b"build",
-    b"firmware",
-    b"clause",
-    b"table",
-    b"figure",
-    b"appendix",
+const NOT_ADDRESSES: [&str; 28] = [
+    "version",
+    "versions",
+    "ver",
+    "v",
+    "release",
+    "section",
+    "sections",
+    "sec",
+    "chapter",
+    "rev",
+    "revision",
+    "build",
+    "firmware",
+    "clause",
+    "table",
+    "figure",
+    "appendix",
+    "zlib",
+    "gcc",
+    "openssl",
+    "sqlite",
+    "kernel",
+    "firefox",
+    "chrome",
+    "python",
+    "ironpython",
+    "oid",
+    "thunderbird",
 ];
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
@@ -74,24 +88,34 @@ pub(super) fn v4_at(text: &[u8], start: usize) -> Option<(usize, usize)> {
         place = end;
     }
     let goes_on = is_word_at(text, Some(place))
-        || (matches!(text.get(place), Some(b'.' | b'-')) && is_word_at(text, Some(place + 1)));
+        || (matches!(text.get(place), Some(b'.' | b'-' | b'+')) && is_word_at(text, Some(place + 1)));
     let public = is_public_v4(Ipv4Addr::from(octets));
     (public && !goes_on && !is_numbering(text, start, place, octets)).then_some((start, place))
 }
 
 /// Whether four numbers are a version or a heading: by the word before, or by a heading's form.
 fn is_numbering(text: &[u8], start: usize, end: usize, octets: [u8; 4]) -> bool {
-    let line = memchr::memrchr(b'\n', &text[..start]).map_or(0, |newline| newline + 1);
-    let before = text[line..start].trim_ascii_end();
-    let before = before.strip_suffix(b".").or_else(|| before.strip_suffix(b":")).unwrap_or(before);
-    let word = before.iter().rposition(|byte| !byte.is_ascii_alphabetic()).map_or(0, |at| at + 1);
-    if before.ends_with("§".as_bytes())
-        || NOT_ADDRESSES.iter().any(|not| before[word..].eq_ignore_ascii_case(not))
+    // Only what is near counts: a line may be a whole document, and hold a million addresses.
+    let near = start.saturating_sub(NEAR);
+    let line = memchr::memrchr(b'\n', &text[near..start]).map(|newline| near + newline + 1);
+    let line = line.or((near == 0).then_some(0));
+    let before = text[line.unwrap_or(near)..start].trim_ascii_end();
+    // `__version__ = "1.2.3.4"`, `Version: 1.2.3.4`, `library==1.2.3.4`, `Browser/1.2.3.4`
+    let length = before.iter().rposition(|byte| !b" \t\"'=([_.:".contains(byte)).map_or(0, |at| at + 1);
+    let (named, joint) = before.split_at(length);
+    let word = named.iter().rposition(|byte| !byte.is_ascii_alphabetic()).map_or(0, |at| at + 1);
+    let product = named.strip_suffix(b"/").map_or(&[][..], |rest| {
+        &rest[rest.iter().rposition(|byte| !byte.is_ascii_alphabetic()).map_or(0, |at| at + 1)..]
+    });
+    if named.ends_with("§".as_bytes())
+        || joint.windows(2).any(|two| two == b"==")
+        || product.first().is_some_and(u8::is_ascii_uppercase)
+        || NOT_ADDRESSES.iter().any(|not| named[word..].eq_ignore_ascii_case(not.as_bytes()))
     {
         return true;
     }
     let heading = text.get(end) == Some(&b' ') && text.get(end + 1).is_some_and(u8::is_ascii_uppercase);
-    before.is_empty() && heading && octets.iter().all(|&octet| octet < 30)
+    line.is_some() && before.is_empty() && heading && octets.iter().all(|&octet| octet < 30)
 }
 
 /// The IPv6 address around the `:` at `colon`, which is its first.
@@ -109,6 +133,10 @@ pub(super) fn v6_around(text: &[u8], colon: usize) -> Option<(usize, usize)> {
         end -= 1;
     }
     if is_word_at(text, Some(end)) || end - start > 45 || is_digit_at(text, Some(end)) {
+        return None;
+    }
+    // `Note of 2004::` announces a block of code in reStructuredText; a network says how long it is.
+    if end - start == 6 && text[..end].ends_with(b"::") && text.get(end) != Some(&b'/') {
         return None;
     }
     let address: Ipv6Addr = str::from_utf8(&text[start..end]).ok()?.parse().ok()?;

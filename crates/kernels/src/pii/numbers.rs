@@ -182,7 +182,7 @@ fn luhn(digits: &[u8]) -> bool {
             if doubled > 9 { doubled - 9 } else { doubled }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// The IBAN whose first check digit is at `digit`, after its country.
@@ -206,9 +206,9 @@ pub(super) fn iban_at(text: &[u8], digit: usize) -> Option<(usize, usize)> {
         }
         let value = character(byte)?;
         if taken < 4 {
-            first_four[taken] = value
+            first_four[taken] = value;
         } else {
-            remainder = append(remainder, value)
+            remainder = append(remainder, value);
         }
         taken += 1;
         since_space += 1;

@@ -48,9 +48,9 @@ const NATIONAL_LENGTHS: [(u32, usize, usize); 40] = [
     (92, 9, 10),
 ];
 /// Country codes of two digits; 1 and 7 stand alone, all others have three.
-const TWO_DIGIT_CODES: [u32; 43] = [
+const TWO_DIGIT_CODES: [u32; 44] = [
     20, 27, 30, 31, 32, 33, 34, 36, 39, 40, 41, 43, 44, 45, 46, 47, 48, 49, 51, 52, 53, 54, 55, 56, 57, 58,
-    60, 61, 62, 63, 64, 65, 66, 81, 82, 84, 86, 90, 91, 92, 93, 94, 95,
+    60, 61, 62, 63, 64, 65, 66, 81, 82, 84, 86, 90, 91, 92, 93, 94, 95, 98,
 ];
 /// Words before a number that is no phone number.
 const OTHER_NUMBERS: [&str; 44] = [
@@ -222,8 +222,8 @@ pub(super) fn at(text: &[u8], start: usize) -> Option<(usize, usize)> {
         return None;
     }
     // The parenthesis belongs to the number where the number closes it.
-    let closes = open && text[start..end].iter().any(|&byte| byte == b')')
-        || open && text[start..end].windows(3).any(|three| three == "）".as_bytes());
+    let number = &text[start..end];
+    let closes = open && (number.contains(&b')') || memchr::memmem::find(number, "）".as_bytes()).is_some());
     let opening = if before == Some(b'(') { 1 } else { "（".len() };
     Some((if closes { start - opening } else { start }, end))
 }
@@ -235,10 +235,11 @@ fn follows_scheme(text: &[u8], start: usize) -> bool {
 
 fn ends_well(text: &[u8], end: usize) -> bool {
     let next = text.get(end).copied();
-    !is_word_at(text, Some(end))
-        && !matches!(next, Some(b'%' | b'@' | b'='))
-        && !(matches!(next, Some(b'.' | b'-' | b'/' | b':')) && is_word_at(text, Some(end + 1)))
-        && !(end < text.len() && is_thousands_at(text, end))
+    let goes_on = is_word_at(text, Some(end))
+        || matches!(next, Some(b'%' | b'@' | b'='))
+        || (matches!(next, Some(b'.' | b'-' | b'/' | b':')) && is_word_at(text, Some(end + 1)))
+        || (end < text.len() && is_thousands_at(text, end));
+    !goes_on
 }
 
 /// Whether the word before says that this is another number, as in `order no. 13812345678`.
@@ -259,17 +260,19 @@ fn is_other_number(text: &[u8], start: usize) -> bool {
     })
 }
 
-/// Length of the country code the digits from `from` on begin with.
+/// Length of the country code the digits from `from` on begin with; none where no country has it.
 fn country_code(digits: &Digits, from: usize) -> Option<usize> {
+    let two = digits.number(from, from + 2);
+    let assigned = || {
+        matches!(digits.number(from, from + 3),
+            211..=213 | 216 | 218 | 220..=258 | 260..=269 | 290 | 291 | 297..=299 | 350..=359 | 370..=383 | 385..=387
+            | 389 | 420 | 421 | 423 | 500..=509 | 590..=599 | 670 | 672..=683 | 685..=692 | 800 | 808 | 850 | 852 | 853
+            | 855 | 856 | 870 | 878 | 880..=883 | 886 | 888 | 960..=968 | 970..=977 | 979 | 992..=996 | 998)
+    };
     match digits.values[from] {
-        0 => None,
         1 | 7 => Some(1),
-        _ if TWO_DIGIT_CODES.contains(&digits.number(from, from + 2))
-            || digits.number(from, from + 2) == 98 =>
-        {
-            Some(2)
-        }
-        _ => Some(3),
+        _ if TWO_DIGIT_CODES.contains(&two) => Some(2),
+        _ => assigned().then_some(3),
     }
 }
 
@@ -335,10 +338,9 @@ fn chinese_mobile(digits: &Digits) -> Option<usize> {
             && match digits.values[from + 1] {
                 3 | 8 => true,
                 4 => digits.values[from + 2] >= 5,
-                5 => digits.values[from + 2] != 4,
+                5 | 9 => digits.values[from + 2] != 4,
                 6 => matches!(digits.values[from + 2], 2 | 5 | 6 | 7),
                 7 => digits.values[from + 2] != 9,
-                9 => digits.values[from + 2] != 4,
                 _ => false,
             }
             // Powers of two that computers print.

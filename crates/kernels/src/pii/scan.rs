@@ -19,7 +19,9 @@ impl Finder {
     /// `Internal` never; the patterns are fixed.
     pub fn new(kinds: &[Kind]) -> Result<Self> {
         let mut chosen = [false; Kind::ALL.len()];
-        kinds.iter().for_each(|&kind| chosen[kind as usize] = true);
+        for &kind in kinds {
+            chosen[kind as usize] = true;
+        }
         let wants = |some: &[Kind]| some.iter().any(|&kind| chosen[kind as usize]);
         let mut interesting = [false; 256];
         interesting[usize::from(b'@')] = wants(&[Kind::Email]);
@@ -61,7 +63,7 @@ impl Finder {
             let ceiling = found[..keys].get(next_key).map_or(bytes.len(), |key| key.start);
             let Some(one) = self.at(bytes, place).filter(|one| one.start >= floor && one.end <= ceiling)
             else {
-                place = self.after_candidate(bytes, place);
+                place = after_candidate(bytes, place);
                 continue;
             };
             // An address may hold digits that were taken for a number.
@@ -100,13 +102,13 @@ impl Finder {
             }
         }
     }
+}
 
-    /// Where to look on when nothing was found: a run of digits is one candidate.
-    fn after_candidate(&self, text: &[u8], place: usize) -> usize {
-        if is_digit_at(text, Some(place)) {
-            run_end(text, place, |byte| byte.is_ascii_digit())
-        } else {
-            place + 1
-        }
+/// Where to look on when nothing was found: a run of digits is one candidate.
+fn after_candidate(text: &[u8], place: usize) -> usize {
+    if is_digit_at(text, Some(place)) {
+        run_end(text, place, |byte| byte.is_ascii_digit())
+    } else {
+        place + 1
     }
 }

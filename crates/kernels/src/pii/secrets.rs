@@ -97,6 +97,8 @@ const FORMS: &[Form] = forms! {
 const AWS_SECRETS: [&str; 4] =
     ["aws_secret_access_key", "AWS_SECRET_ACCESS_KEY", "aws_secret_key", "SecretAccessKey"];
 const ARMOUR: &str = "-----BEGIN ";
+/// Bytes of the longest private key in armour; those of RSA with 16,384 bits have 13,000.
+const LONGEST_BODY: usize = 1 << 16;
 
 /// Looks for the starts of all of them at once.
 pub(super) struct Secrets {
@@ -159,7 +161,9 @@ fn key(text: &[u8], start: usize, form: &Form) -> Option<usize> {
 /// Whether a key was made by chance: not one letter over and over, as in `sk_live_xxxxxxxxxxxx`, and not words.
 fn is_varied(body: &[u8]) -> bool {
     let mut seen = [false; 256];
-    body.iter().for_each(|&byte| seen[usize::from(byte)] = true);
+    for &byte in body {
+        seen[usize::from(byte)] = true;
+    }
     let distinct = seen.iter().filter(|&&seen| seen).count();
     let has_digit = body.iter().any(u8::is_ascii_digit);
     let longest_run = body.chunk_by(|a, b| a == b).map(<[u8]>::len).max().unwrap_or(0);
@@ -197,18 +201,28 @@ fn private_key(text: &[u8], start: usize) -> Option<usize> {
         Base64.has(byte)
             || matches!(
                 byte,
-                b'=' | b'\n' | b'\r' | b'\\' | b' ' | b'\t' | b':' | b',' | b'-' | b'.' | b'"' | b'\''
+                b'=' | b'\n'
+                    | b'\r'
+                    | b'\\'
+                    | b' '
+                    | b'\t'
+                    | b':'
+                    | b','
+                    | b'-'
+                    | b'.'
+                    | b'"'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'>'
             )
     };
     let footer = [b"-----END ", label, b"-----"].concat();
-    let reach = text.len().min(body + (1 << 16));
-    let footer_start = memchr::memmem::find(&text[body..reach], &footer).map(|at| body + at);
-    let end = match footer_start {
-        Some(at)
-            if text[body..at]
-                .iter()
-                .all(|&byte| in_body(byte) || byte == b'>' || byte == b'(' || byte == b')') =>
-        {
+    let reach = text.len().min(body + LONGEST_BODY);
+    // The next line of armour, if it is the footer: never another key's, and looked for once.
+    let next = memchr::memmem::find(&text[body..reach], b"-----").map(|at| body + at);
+    let end = match next {
+        Some(at) if text[at..].starts_with(&footer) && text[body..at].iter().all(|&byte| in_body(byte)) => {
             at + footer.len()
         }
         _ => run_end(text, body, |byte| {

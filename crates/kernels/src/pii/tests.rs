@@ -12,7 +12,7 @@ struct Cases {
     not_found: Vec<String>,
 }
 
-/// SplitMix64: the same cases in every run.
+/// `SplitMix64`: the same cases in every run.
 struct Random(u64);
 
 impl Random {
@@ -174,6 +174,7 @@ fn emails() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 fn phones() {
     let positives = repeat(|random| {
         let pattern = random.pick(&[
@@ -287,6 +288,8 @@ fn phones() {
         "UTC+08:00",
         "2024-01-15T10:30:00+08:00",
         "+40.7128 -74.0060",
+        "+4294967296",
+        "+281474976710656",
         "GPS: +31.2304, +121.4737",
         "ISSN 1000-1234",
     ]));
@@ -368,6 +371,9 @@ fn addresses() {
         "localhost",
         "version 10.0.19041.1",
         "Firmware 1.2.3.4",
+        "Browser/2.0.0.11",
+        "novas==3.1.1.3",
+        "__version__ = \"1.2.3.4\"",
         "§ 1.2.3.4",
         "abc::def::ghi",
         "use std::net::Ipv6Addr;",
