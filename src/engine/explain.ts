@@ -70,7 +70,7 @@ export async function explain(
     const outputBytes = Math.round(decodedBytes * rates.outputShare)
     const folder = context.scratch ?? (context.out?.startsWith('s3:') ? '.' : context.out) ?? definition.baseFolder
     const free = await freeBytes(folder)
-    const warnings: string[] = []
+    const warnings = prepared.steps.flatMap((step) => step.warnings)
     if (free < spillBytes + outputBytes) {
       warnings.push('the disk of the run directory may be too small; pass --scratch or another --out')
     }

@@ -22,6 +22,7 @@ export interface PreparedStep {
   readonly label: string
   readonly identity: unknown
   readonly payload: unknown
+  readonly warnings: readonly string[]
   /** Columns that leave the step. */
   readonly columns: Columns
 }
@@ -170,6 +171,7 @@ async function prepareSteps(
     const {
       identity,
       payload,
+      warnings = [],
       columns: out,
     } = await known.prepare(step.config, {
       columns,
@@ -178,7 +180,7 @@ async function prepareSteps(
       sample,
       userFunction: (at: number) => functions[at]!,
     })
-    prepared.push({ spec: step, label, identity, payload, columns: out })
+    prepared.push({ spec: step, label, identity, payload, warnings, columns: out })
   }
   return prepared
 }

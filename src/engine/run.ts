@@ -270,6 +270,9 @@ class Run {
       workers: options.workers,
       memoryBudgetBytes: memory.budgetBytes,
     })
+    for (const { label, warnings } of prepared.steps) {
+      for (const message of warnings) emit({ event: 'warning', code: label, message, hint: undefined })
+    }
   }
 }
 

@@ -9,9 +9,13 @@ import { PIPELINE, type PipelineDefinition, type UserFunction } from '../engine/
 import type { RunResult } from '../engine/run.js'
 import type { Row } from '../kernels/rows.js'
 import type { ChunkConfig } from '../steps/chunk.js'
+import type { ClassifyConfig } from '../steps/classify.js'
+import type { DecontaminateConfig } from '../steps/decontaminate.js'
 import type { ExactDedupConfig } from '../steps/exact-dedup.js'
+import type { LanguageConfig } from '../steps/language.js'
 import type { NormalizeConfig } from '../steps/normalize.js'
 import type { PackConfig } from '../steps/pack.js'
+import type { PiiConfig } from '../steps/pii.js'
 import type { SampleConfig } from '../steps/sample.js'
 import type { ShuffleConfig } from '../steps/shuffle.js'
 import type { TokenizeConfig } from '../steps/tokenize.js'
@@ -95,6 +99,26 @@ export class Draft<R extends object = AnyRow> {
   /** Leaves these columns out. */
   drop<K extends keyof R & string>(...columns: K[]): Draft<Omit<R, K>> {
     return this.#step('drop', columns)
+  }
+
+  /** Identifies the language of each text, as columns lang and lang_score, and keeps the wanted ones. */
+  language(options: Options<LanguageConfig> & { readonly model: string }): Draft<R> {
+    return this.#step('language', options)
+  }
+
+  /** Scores texts with a fastText classifier, as columns label and score, and keeps those that score well. */
+  classify(options: Options<ClassifyConfig> & { readonly model: string }): Draft<R> {
+    return this.#step('classify', options)
+  }
+
+  /** Masks private data, or removes the documents that hold it. */
+  pii(options: Options<PiiConfig> = {}): Draft<R> {
+    return this.#step('pii', options)
+  }
+
+  /** Removes documents that hold items of benchmarks, or cuts them out. */
+  decontaminate(options: Options<DecontaminateConfig> & Pick<DecontaminateConfig, 'against' | 'fields'>): Draft<R> {
+    return this.#step('decontaminate', options)
   }
 
   /** Removes rows that equal another one. */

@@ -3,6 +3,7 @@
  */
 import { chunk } from './chunk.js'
 import { classify } from './classify.js'
+import { decontaminate } from './decontaminate.js'
 import { drop } from './drop.js'
 import { exactDedup } from './exact-dedup.js'
 import { filter } from './filter.js'
@@ -28,6 +29,7 @@ const TABLE = [
   language,
   classify,
   pii,
+  decontaminate,
   exactDedup,
   sample,
   shuffle,

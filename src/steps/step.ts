@@ -26,6 +26,8 @@ export interface Prepared<Payload> {
   readonly columns: Columns
   /** What the rows depend on besides the configuration, as plain JSON: hashes of files, token ids. Part of every task's name. */
   readonly identity: unknown
+  /** What the user should know before the run: shown by `explain` and when the run starts. */
+  readonly warnings?: readonly string[]
   /** What `open` needs; plain data. */
   readonly payload: Payload
 }

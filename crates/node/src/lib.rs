@@ -11,6 +11,7 @@
 mod batch;
 mod classifier;
 mod columnar;
+mod decontaminate;
 mod edits;
 mod expression;
 mod feed;
