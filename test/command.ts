@@ -124,8 +124,8 @@ export function quarantineOf(out: string): QuarantineRecord[] {
     .map((line) => JSON.parse(line) as QuarantineRecord)
 }
 
-/** Rows in = rows out + removed + quarantined + pruned, less what steps added. */
+/** Rows in = rows out + removed + routed + quarantined + pruned, less what steps added. */
 export function isBalanced({ totals }: Manifest): boolean {
-  const { rowsIn, added, rowsOut, removed, quarantined, pruned } = totals
-  return rowsIn + added === rowsOut + removed + quarantined + pruned
+  const { rowsIn, added, rowsOut, removed, routed = 0, quarantined, pruned } = totals
+  return rowsIn + added === rowsOut + removed + routed + quarantined + pruned
 }

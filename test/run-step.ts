@@ -23,6 +23,8 @@ export interface StepRun {
   removed(): Values[]
   /** Records of the edits to rows. */
   edits(): Values[]
+  /** Rows that were routed. */
+  routed(): Values[]
 }
 
 export interface StepInput {
@@ -47,21 +49,50 @@ export async function runStep(step: AnyStep, config: unknown, input: StepInput):
   const prepared = await step.prepare(parsed, { columns, baseFolder: process.cwd(), place, sample, userFunction })
   const removed = new addon.NativeRemovedLog()
   const edits = new addon.NativeEdits()
+  using routed = new Routed()
   const kept: Values[] = []
   // Payloads cross to workers as plain data.
-  using runner = step.open(structuredClone(prepared.payload), { removed, edits, step: step.name, userFunction })
+  using runner = step.open(structuredClone(prepared.payload), {
+    removed,
+    edits,
+    routed: routed.rows,
+    step: step.name,
+    userFunction,
+  })
   for (let from = 0; from < Math.max(rows.length, 1); from += batchRows) {
     const numbered = rows.slice(from, from + batchRows).map((row, at) => ({ position: from + at, ...row }))
     using batch = batchFromRows(numbered, columns)
     using other = await runner.run(batch)
     kept.push(...readRows(other ?? batch, prepared.columns))
   }
+  const routedRows = routed.read()
   return {
     columns: prepared.columns,
     rows: kept,
     removedRows: removed.rows,
     removed: () => recordsOf(removed),
     edits: () => recordsOf(edits),
+    routed: () => routedRows,
+  }
+}
+
+/** Takes routed rows to a folder of its own. */
+class Routed implements Disposable {
+  readonly rows = new addon.NativeRoutedRows()
+  readonly #folder = mkdtempSync(join(tmpdir(), 'gristmill-'))
+
+  constructor() {
+    native(() => this.rows.writeTo(join(this.#folder, 'task')))
+  }
+
+  read(): Values[] {
+    return native(() => this.rows.finish()).flatMap(({ file }) =>
+      askOracle<Values[]>('read_parquet.py', { path: file.path }),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true })
   }
 }
 

@@ -58,6 +58,8 @@ function facts(
     ['quarantined', formatCount(totals.quarantined), share(totals.quarantined)],
   ]
   if (totals.added > 0) rows.splice(2, 0, ['added', formatCount(totals.added), ''])
+  const { routed = 0 } = totals
+  if (routed > 0) rows.push(['routed', formatCount(routed), share(routed)])
   if (totals.pruned > 0) rows.push(['pruned', formatCount(totals.pruned), share(totals.pruned)])
   if (totals.tokens > 0) rows.push(['tokens', formatCount(totals.tokens), ''])
   rows.push([

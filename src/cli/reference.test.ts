@@ -73,6 +73,8 @@ test('docs/run-directory.md has every key of manifest.json and metrics.json, and
     configuration: null,
     tokenizer: { path: 'tokenizer.json', checksum: '0', vocabularySize: 1 },
     truncatedInputs: [{ path: 'a', reason: 'b' }],
+    totals: { ...manifest.totals, routed: 1 },
+    routed: [{ ...manifest.removed[0]!, step: 'pii' }],
   }
   const metrics: Required<Metrics> = ordinary
   const page = read('run-directory.md')

@@ -18,6 +18,8 @@ export function renderSummary({ metrics, manifest, out, exitCode }: RunResult, p
   if (manifest.totals.added > 0) rows.push(['added', formatCount(manifest.totals.added), ''])
   rows.push(['rows out', formatCount(totals.rowsOut), share(totals.rowsOut)])
   rows.push(['removed', formatCount(totals.removed), share(totals.removed)])
+  const { routed = 0 } = totals
+  if (routed > 0) rows.push(['routed', formatCount(routed), share(routed)])
   rows.push(['quarantined', formatCount(totals.quarantined), share(totals.quarantined)])
   if (totals.pruned > 0) rows.push(['pruned', formatCount(totals.pruned), share(totals.pruned)])
   if (totals.tokens > 0) rows.push(['tokens', formatCount(totals.tokens), ''])

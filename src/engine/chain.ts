@@ -13,6 +13,8 @@ import type { Registry } from './registry.js'
 export class Chain implements Disposable {
   readonly removed = new addon.NativeRemovedLog()
   readonly edits = new addon.NativeEdits()
+  /** Counts the rows that steps route; the task says where they go. */
+  readonly routed = new addon.NativeRoutedRows()
   readonly counters: StepCounters[]
   readonly #runners: StepRunner[] = []
 
@@ -25,6 +27,7 @@ export class Chain implements Disposable {
         step.open(payload, {
           removed: this.removed,
           edits: this.edits,
+          routed: this.routed,
           step: label,
           userFunction: (index) => functions[index]!,
         }),
@@ -42,7 +45,7 @@ export class Chain implements Disposable {
       for (const [index, runner] of this.#runners.entries()) {
         const counters = this.counters[index]!
         const before = batch.keptRows
-        const removedBefore = this.removed.rows
+        const goneBefore = this.removed.rows + this.routed.rows
         counters.rowsIn += before
         counters.bytesIn += batch.bytes
         const start = performance.now()
@@ -56,7 +59,7 @@ export class Chain implements Disposable {
         const after = batch.keptRows
         counters.rowsOut += after
         counters.bytesOut += batch.bytes
-        this.added += after - before + (this.removed.rows - removedBefore)
+        this.added += after - before + (this.removed.rows + this.routed.rows - goneBefore)
         if (after === 0) break
       }
       batch.change((handle) => handle.compact())
@@ -71,6 +74,7 @@ export class Chain implements Disposable {
     for (const runner of this.#runners) runner[Symbol.dispose]()
     this.removed.dispose()
     this.edits.dispose()
+    this.routed.dispose()
   }
 
   [Symbol.dispose](): void {

@@ -9,8 +9,10 @@ import type { DecideResult, MapResult, PackResult, TaskResult } from './task.js'
 function writtenBy(result: TaskResult): { readonly path: string; readonly bytes: number; readonly checksum: string }[] {
   if (result.kind === 'decide') return []
   if (result.kind === 'pack') return Object.values(result.window.files)
-  const { shards, removed, quarantine } = result
-  return [...shards.flatMap((shard) => shard.files), removed, quarantine].filter((file) => file !== undefined)
+  const { shards, removed, routed = [], quarantine } = result
+  return [...shards.flatMap((shard) => shard.files), removed, ...routed, quarantine].filter(
+    (file) => file !== undefined,
+  )
 }
 
 interface LocalFile {
@@ -67,6 +69,7 @@ function withPaths(result: TaskResult, change: (file: string) => string): TaskRe
         ...result,
         shards: result.shards.map((shard) => ({ ...shard, files: shard.files.map(at) })),
         removed: result.removed && at(result.removed),
+        ...(result.routed && { routed: result.routed.map(at) }),
         quarantine: result.quarantine && at(result.quarantine),
         spill: result.spill && at(result.spill),
         keys: result.keys && at(result.keys),

@@ -58,7 +58,7 @@ export interface Manifest {
   /** The pipeline with all defaults filled in; paths relative to the configuration. */
   readonly configuration: unknown
   readonly inputs: readonly { readonly path: string; readonly bytes: number; readonly fingerprint: string }[]
-  /** rowsIn + added = rowsOut + removed + quarantined + pruned */
+  /** rowsIn + added = rowsOut + removed + routed + quarantined + pruned */
   readonly totals: {
     /** Records read, well-formed or not. */
     readonly rowsIn: number
@@ -66,6 +66,8 @@ export interface Manifest {
     readonly added: number
     readonly rowsOut: number
     readonly removed: number
+    /** Rows that steps took to `routed/`; absent in runs of versions that routed none. */
+    readonly routed?: number
     readonly quarantined: number
     /** Rows the source left out by request (`where`, `onMissing: skip`). */
     readonly pruned: number
@@ -88,6 +90,8 @@ export interface Manifest {
   readonly packs: readonly ManifestPack[]
   /** `removed/NNNNN.parquet` */
   readonly removed: readonly (ManifestFile & { readonly rows: number })[]
+  /** `routed/STEP/NNNNN.parquet`; absent in runs of versions that routed none. */
+  readonly routed?: readonly (ManifestFile & { readonly step: string; readonly rows: number })[]
   /** `quarantine/NNNNN.jsonl` */
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
   /** 0, or 3 when the share of bad records is over the stated one or an input was truncated. */

@@ -56,6 +56,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
   const base = path.join(task.folder, task.name)
   const tally = new Tally(task.input.kind === 'split' ? 'read' : 'reread', setup.boundary ? 'spill' : 'write')
   using chain = new Chain(setup.chain, context.registry, context.functions)
+  native(() => chain.routed.writeTo(base))
   using quarantine = new Quarantine(`${base}.quarantine.jsonl`)
   using output = setup.boundary
     ? new SpillOutput(
@@ -111,6 +112,7 @@ function finish(
     removedRows > 0
       ? { ...native(() => chain.removed.finish(`${base}.removed.parquet`)), rows: removedRows }
       : undefined
+  const routed = native(() => chain.routed.finish()).map(({ file, ...of }) => ({ ...file, ...of }))
   const quarantined = quarantine.finish()
   tally.write.busyMs += performance.now() - start
   tally.write.rowsOut = tally.rowsOut
@@ -125,6 +127,7 @@ function finish(
       added: chain.added,
       rowsOut: tally.rowsOut,
       removed: removedRows,
+      routed: routed.reduce((rows, file) => rows + file.rows, 0),
       quarantined: bad,
       pruned: tally.pruned,
       tokens: tally.tokens,
@@ -134,6 +137,7 @@ function finish(
     shards: written.shards,
     removed,
     removals,
+    routed,
     quarantine: quarantined,
     spill: written.spill,
     keys: written.keys,

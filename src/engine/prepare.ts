@@ -23,6 +23,8 @@ export interface PreparedStep {
   readonly identity: unknown
   readonly payload: unknown
   readonly warnings: readonly string[]
+  /** Whether rows are routed to files that stay on this machine. */
+  readonly routes: boolean
   /** Columns that leave the step. */
   readonly columns: Columns
 }
@@ -172,6 +174,7 @@ async function prepareSteps(
       identity,
       payload,
       warnings = [],
+      routes = false,
       columns: out,
     } = await known.prepare(step.config, {
       columns,
@@ -180,7 +183,7 @@ async function prepareSteps(
       sample,
       userFunction: (at: number) => functions[at]!,
     })
-    prepared.push({ spec: step, label, identity, payload, warnings, columns: out })
+    prepared.push({ spec: step, label, identity, payload, warnings, routes, columns: out })
   }
   return prepared
 }

@@ -1,15 +1,17 @@
 /**
- * Final names: shards, removed rows and quarantined records are numbered in output order, once all tasks
+ * Final names: shards, removed rows, routed rows and quarantined records are numbered in output order, once all tasks
  * are done and so their numbers are known.
  */
 import type { ManifestFile, ManifestPack, ManifestShard } from './manifest.js'
 import type { Publication } from './run-directory.js'
+import type { MapResult } from './task.js'
 import type { Outcome } from './tasks.js'
 
 export interface PublicationPlan {
   readonly moves: readonly Publication[]
   readonly shards: readonly ManifestShard[]
   readonly removed: readonly (ManifestFile & { readonly rows: number })[]
+  readonly routed: readonly (ManifestFile & { readonly step: string; readonly rows: number })[]
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
 }
 
@@ -62,6 +64,22 @@ export function publicationOf(
       checksum,
       blocks,
     }))
+  const routed = routedFiles(all, move)
   for (const { from, name } of packs?.files ?? []) move(from, name)
-  return { moves, shards, removed, quarantine }
+  return { moves, shards, removed, routed, quarantine }
+}
+
+/** The rows that each step routed, in a folder of its own. */
+function routedFiles(
+  results: readonly MapResult[],
+  move: (path: string, to: string) => string,
+): PublicationPlan['routed'] {
+  const files = new Map<string, number>()
+  return results
+    .flatMap((result) => result.routed ?? [])
+    .map(({ path, step, rows, bytes, checksum, blocks }) => {
+      const number = files.get(step) ?? 0
+      files.set(step, number + 1)
+      return { name: move(path, `routed/${step}/${numbered(number)}.parquet`), step, rows, bytes, checksum, blocks }
+    })
 }

@@ -238,7 +238,7 @@ export class RunDirectory {
       const [there, back] = await Promise.all([this.store.stat(to), this.store.stat(from)])
       if (there && !back) await this.store.move(to, from)
     }
-    for (const folder of ['shards/', 'packs/', 'removed/', 'quarantine/']) await this.store.deleteAll(folder)
+    for (const folder of ['shards/', 'packs/', 'removed/', 'routed/', 'quarantine/']) await this.store.deleteAll(folder)
     await this.store.delete(PUBLISHED)
   }
 
@@ -269,7 +269,7 @@ export class RunDirectory {
     const finished = (await this.#readJson(FINISHED)) as { boot: string } | undefined
     if (!finished) return false
     const groups = [...manifest.shards, ...manifest.packs].flatMap((group) => group.files)
-    const files = [...groups, ...manifest.removed, ...manifest.quarantine]
+    const files = [...groups, ...manifest.removed, ...(manifest.routed ?? []), ...manifest.quarantine]
     const found = await mapConcurrent(files, CONCURRENT_LOOKS, async ({ name }) => this.store.stat(name))
     if (!files.every(({ bytes }, index) => found[index]?.bytes === bytes)) return false
     if (finished.boot === this.#boot || this.store.localFolder === undefined) return true

@@ -62,6 +62,7 @@ export async function executeRun(
       prepared.splits.reduce((sum, split) => sum + split.bytes, 0),
     )
     const store = await stores.open(options.out)
+    refuseRemoteRouting(prepared, store)
     const lock = await lockStore(store)
     try {
       return await new Run({ prepared, plan, store, memory, signal, emit, options }).run()
@@ -71,6 +72,17 @@ export async function executeRun(
   } finally {
     stores.close()
   }
+}
+
+/** Rows that a step routes stay on this machine. */
+function refuseRemoteRouting({ steps }: PreparedPipeline, store: ByteStore): void {
+  const step = steps.find(({ routes }) => routes)
+  if (step === undefined || store.localFolder !== undefined) return
+  throw new GristmillError(
+    'GM_CONFIG',
+    `'${step.label}' routes rows, which must stay on this machine, and the run directory ${store.url} is elsewhere`,
+    { hint: 'give --out a local folder, or choose another action' },
+  )
 }
 
 interface RunContext {

@@ -33,13 +33,14 @@ function resultsOf({ execution }: Summary): { first: MapResult[]; all: MapResult
   return { first: stages[0] ?? [], all: stages.flat(), last: stages.at(-1) ?? [] }
 }
 
-function totalsOf(summary: Summary): Manifest['totals'] {
+function totalsOf(summary: Summary): Required<Manifest['totals']> {
   const { first, all, last } = resultsOf(summary)
   return {
     rowsIn: sum(first, ({ counts }) => counts.rowsIn),
     added: sum(all, ({ counts }) => counts.added),
     rowsOut: sum(last, ({ counts }) => counts.rowsOut),
     removed: sum(all, ({ counts }) => counts.removed),
+    routed: sum(all, ({ counts }) => counts.routed ?? 0),
     quarantined: sum(all, ({ counts }) => counts.quarantined),
     pruned: sum(all, ({ counts }) => counts.pruned),
     tokens: sum(last, ({ counts }) => counts.tokens),
@@ -77,6 +78,7 @@ export function makeManifest(summary: Summary): Manifest {
     shards: publication.shards,
     packs: packs ? [{ ...packs.pack, files: packs.files.map(({ from: _from, ...file }) => file) }] : [],
     removed: publication.removed,
+    routed: publication.routed,
     quarantine: publication.quarantine,
     exitCode: bad ? 3 : 0,
   }
@@ -102,6 +104,7 @@ export function makeMetrics(summary: Summary): Metrics {
       rowsIn: totals.rowsIn,
       rowsOut: totals.rowsOut,
       removed: totals.removed,
+      routed: totals.routed,
       quarantined: totals.quarantined,
       pruned: totals.pruned,
       tokens: totals.tokens,

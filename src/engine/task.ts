@@ -128,6 +128,8 @@ export interface RowCounts {
   readonly added: number
   readonly rowsOut: number
   readonly removed: number
+  /** Absent in commits of versions that routed none. */
+  readonly routed?: number
   readonly quarantined: number
   readonly pruned: number
   readonly tokens: number
@@ -140,6 +142,8 @@ export interface MapResult {
   readonly steps: readonly StepMetrics[]
   readonly shards: readonly WrittenShard[]
   readonly removed: (NativeFinishedFile & { readonly rows: number }) | undefined
+  /** Files of routed rows, one for each step that routed any; absent in commits of versions that routed none. */
+  readonly routed?: readonly (NativeFinishedFile & { readonly step: string; readonly rows: number })[]
   readonly removals: readonly { readonly step: string; readonly rule: string; readonly rows: number }[]
   readonly quarantine:
     | (NativeFinishedFile & { readonly rows: number; readonly codes: Readonly<Record<string, number>> })

@@ -1,7 +1,13 @@
 /**
  * `PiiFinder`: private data in text, as kinds and places.
  */
-import type { NativeEdits, NativePiiFinder, NativePiiMatch, NativeRemovedLog } from '../../native/index.js'
+import type {
+  NativeEdits,
+  NativePiiFinder,
+  NativePiiMatch,
+  NativeRemovedLog,
+  NativeRoutedRows,
+} from '../../native/index.js'
 import type { Batch } from './batch.js'
 import { addon, native } from './native.js'
 
@@ -35,6 +41,11 @@ export class PiiFinder {
   /** Removes the rows with a match; returns how many. */
   remove(batch: Batch, removed: NativeRemovedLog, step: string, column: string): number {
     return batch.change((handle) => this.#handle.remove(handle, removed, step, column))
+  }
+
+  /** Takes the rows with a match to the file of routed rows; returns how many. */
+  route(batch: Batch, routed: NativeRoutedRows, step: string, column: string): number {
+    return batch.change((handle) => this.#handle.route(handle, routed, step, column))
   }
 
   /** Sets a column of counts for each kind, under the name given for it. */

@@ -64,6 +64,8 @@ export interface Metrics {
     readonly rowsIn: number
     readonly rowsOut: number
     readonly removed: number
+    /** Absent in runs of versions that routed none. */
+    readonly routed?: number
     readonly quarantined: number
     /** Rows the source left out by request. */
     readonly pruned: number

@@ -6,7 +6,7 @@ import type { ByteStore } from '../io/store.js'
 export const MANIFEST = 'manifest.json'
 
 /** Folders whose every file the manifest lists. */
-export const LISTED_FOLDERS = ['shards', 'packs', 'removed', 'quarantine'] as const
+export const LISTED_FOLDERS = ['shards', 'packs', 'removed', 'routed', 'quarantine'] as const
 
 export type RunState =
   | { readonly state: 'finished'; readonly manifest: Manifest }
@@ -47,6 +47,7 @@ export function manifestFiles(manifest: Manifest): ManifestFile[] {
     ...manifest.shards.flatMap((shard) => shard.files),
     ...manifest.packs.flatMap((pack) => pack.files),
     ...manifest.removed,
+    ...(manifest.routed ?? []),
     ...manifest.quarantine,
   ]
 }

@@ -91,17 +91,18 @@ function presenceFindings(files: readonly ManifestFile[], present: ReadonlyMap<s
 const problem = (file: string, message: string): Finding => ({ code: 'GM_VERIFY', file, message })
 
 /** The manifest against itself. */
-function sumFindings({ totals, shards, removed, quarantine }: Manifest): Finding[] {
+function sumFindings({ totals, shards, removed, routed = [], quarantine }: Manifest): Finding[] {
   const sum = (list: readonly { readonly rows: number }[]): number => list.reduce((all, one) => all + one.rows, 0)
   const tokens = shards.reduce((all, shard) => all + (shard.tokens ?? 0), 0)
   const claims: [what: string, stated: number, counted: number][] = [
     [
-      'rowsIn + added = rowsOut + removed + quarantined + pruned',
+      'rowsIn + added = rowsOut + removed + routed + quarantined + pruned',
       totals.rowsIn + totals.added,
-      totals.rowsOut + totals.removed + totals.quarantined + totals.pruned,
+      totals.rowsOut + totals.removed + (totals.routed ?? 0) + totals.quarantined + totals.pruned,
     ],
     ['rowsOut and the rows of the shards', totals.rowsOut, sum(shards)],
     ['removed and the rows of removed/', totals.removed, sum(removed)],
+    ['routed and the rows of routed/', totals.routed ?? 0, sum(routed)],
     ['quarantined and the rows of quarantine/', totals.quarantined, sum(quarantine)],
   ]
   if (shards.some((shard) => shard.tokens !== undefined))
@@ -192,7 +193,8 @@ async function countFindings(
     const names = pack.files.map((file) => file.name)
     await check(`packs/${pack.length}`, names, () => packProblem(store, pack, manifest.shards))
   }
-  for (const { name, rows } of manifest.removed) await check(name, [name], () => parquetProblem(store, name, rows))
+  for (const { name, rows } of [...manifest.removed, ...(manifest.routed ?? [])])
+    await check(name, [name], () => parquetProblem(store, name, rows))
   for (const { name, rows } of manifest.quarantine) await check(name, [name], () => linesProblem(store, name, rows))
   return findings
 }

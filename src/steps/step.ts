@@ -5,7 +5,7 @@
  * each worker for each task. What `prepare` returns crosses to the workers, so it is plain data.
  */
 import type { z } from 'zod'
-import type { NativeEdits, NativeRemovedLog } from '../../native/index.js'
+import type { NativeEdits, NativeRemovedLog, NativeRoutedRows } from '../../native/index.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 
 export interface PrepareContext {
@@ -28,6 +28,8 @@ export interface Prepared<Payload> {
   readonly identity: unknown
   /** What the user should know before the run: shown by `explain` and when the run starts. */
   readonly warnings?: readonly string[]
+  /** Whether rows are routed: they stay on this machine, and so must the run. */
+  readonly routes?: boolean
   /** What `open` needs; plain data. */
   readonly payload: Payload
 }
@@ -37,6 +39,8 @@ export interface StepContext {
   readonly removed: NativeRemovedLog
   /** Takes the records of edits to rows that stay. */
   readonly edits: NativeEdits
+  /** Takes rows whole, into a file of the step's own. */
+  readonly routed: NativeRoutedRows
   /** The step's name in the records. */
   readonly step: string
   /** A function of the user's pipeline module, by its index. */
@@ -61,6 +65,11 @@ interface StepDocs<Config> {
   readonly example: string
   /** Accepts the value in the pipeline file; every option carries `.describe(...)`. */
   readonly config: z.ZodType<Config>
+  /**
+   * What the step finds in texts is private: it never writes a match into records, and texts are shown or kept
+   * only as the step leaves them with `action: mask`, which its configuration must know.
+   */
+  readonly private?: boolean
 }
 
 /** A step that sees one batch at a time. */

@@ -33,6 +33,7 @@ async function run(config: Record<string, unknown>, texts: (string | null)[]): P
   const context = {
     removed: new addon.NativeRemovedLog(),
     edits: new addon.NativeEdits(),
+    routed: new addon.NativeRoutedRows(),
     step: 'tokenize',
     userFunction: () => () => 0,
   }

@@ -26,6 +26,7 @@ export const ordinary: Metrics = {
     rowsIn: 100_000,
     rowsOut: 96_408,
     removed: 3212,
+    routed: 0,
     quarantined: 380,
     pruned: 0,
     tokens: 118_230_554,

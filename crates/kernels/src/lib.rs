@@ -20,6 +20,7 @@ pub mod pack;
 pub mod pii;
 pub mod reject;
 pub mod removed;
+pub mod routed;
 pub mod rows;
 pub mod shared;
 pub mod text;

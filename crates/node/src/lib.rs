@@ -24,6 +24,7 @@ mod packing;
 mod pii;
 mod readers;
 mod removed;
+mod routed;
 mod row_shards;
 mod rows;
 mod shard_file;

@@ -8,6 +8,7 @@ use crate::batch::NativeBatch;
 use crate::edits::NativeEdits;
 use crate::guard::{guard, invalid};
 use crate::removed::NativeRemovedLog;
+use crate::routed::NativeRoutedRows;
 
 /// A kind of private data with a text: what is put in its place, or the column that counts it.
 #[napi(object)]
@@ -106,6 +107,23 @@ impl NativePiiFinder {
             let log = removed.get()?;
             batch.change(|batch| {
                 apply::remove(&self.inner, batch, &column, (log, &step)).map(|rows| rows as u32)
+            })
+        })
+    }
+
+    /// Takes the rows with a match to the file of routed rows; returns how many.
+    #[napi]
+    pub fn route(
+        &self,
+        batch: &mut NativeBatch,
+        routed: &mut NativeRoutedRows,
+        step: String,
+        column: String,
+    ) -> napi::Result<u32> {
+        guard("pii.route", || {
+            let rows = routed.get()?;
+            batch.change(|batch| {
+                apply::route(&self.inner, batch, &column, (rows, &step)).map(|rows| rows as u32)
             })
         })
     }

@@ -64,6 +64,7 @@ export function rowsAccount({ totals }: Metrics): Markup {
   const parts = [
     { name: 'Written', rows: totals.rowsOut, colour: 'var(--s1)' },
     { name: 'Removed by a step', rows: totals.removed, colour: 'var(--s4)' },
+    { name: 'Routed to routed/', rows: totals.routed ?? 0, colour: 'var(--s3)' },
     { name: 'Quarantined', rows: totals.quarantined, colour: 'var(--bad)' },
     { name: 'Left out by the source', rows: totals.pruned, colour: 'var(--wait)' },
   ]
@@ -85,7 +86,7 @@ export function rowsAccount({ totals }: Metrics): Markup {
       )}
   </div>`
   const rows = parts
-    .filter((part) => part.rows > 0 || part.name !== 'Left out by the source')
+    .filter((part) => part.rows > 0 || (part.name !== 'Left out by the source' && part.name !== 'Routed to routed/'))
     .map((part) => ({
       cells: [
         html`<span class="swatch" style="background:${part.colour}"></span>${part.name}`,

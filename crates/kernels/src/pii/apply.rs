@@ -1,9 +1,9 @@
-//! Private data in a column of texts: replaced, or the rows removed, or counted.
+//! Private data in a column of texts: replaced, or the rows removed or routed, or counted.
 
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::{DataType, Field};
 
@@ -12,6 +12,7 @@ use crate::batch::Batch;
 use crate::edits::{Edit, Edits};
 use crate::error::Result;
 use crate::removed::{Reason, RemovedLog};
+use crate::routed::{Route, RoutedRows};
 
 /// Puts `instead[kind]` in place of each match in `column` and records one edit for each row and kind. A match
 /// that is its own replacement stays and is not counted, so that a second run changes nothing. Returns how many
@@ -27,7 +28,8 @@ pub fn replace(
     (edits, step): (&mut Edits, &str),
 ) -> Result<u64> {
     let texts = batch.text(column)?;
-    let mut result = StringBuilder::with_capacity(texts.len(), texts.values().len());
+    // Most batches hold nothing; their texts are not copied.
+    let mut result: Option<StringBuilder> = None;
     let (mut found, mut changed) = (Vec::new(), 0);
     let mut edited = String::new();
     for (row, text) in texts.iter().enumerate() {
@@ -37,9 +39,12 @@ pub fn replace(
             found.retain(|one| text[one.start..one.end] != instead[one.kind as usize]);
         }
         let (Some(text), false) = (text, found.is_empty()) else {
-            result.append_option(text);
+            if let Some(result) = &mut result {
+                result.append_option(text);
+            }
             continue;
         };
+        let result = result.get_or_insert_with(|| first_rows(texts, row));
         changed += 1;
         edited.clear();
         let mut copied = 0;
@@ -60,11 +65,18 @@ pub fn replace(
             );
         }
     }
-    if changed > 0 {
+    if let Some(mut result) = result {
         let field = batch.schema().field_with_name(column)?.clone();
         batch.set_column(field, Arc::new(result.finish()))?;
     }
     Ok(changed)
+}
+
+/// A builder for texts like these that holds the first `rows` of them.
+fn first_rows(texts: &StringArray, rows: usize) -> StringBuilder {
+    let mut builder = StringBuilder::with_capacity(texts.len(), texts.values().len());
+    texts.iter().take(rows).for_each(|text| builder.append_option(text));
+    builder
 }
 
 /// Removes the rows with a match, under the rule of the first kind found; the value is the byte at which the
@@ -78,20 +90,38 @@ pub fn remove(
     column: &str,
     (removed, step): (&mut RemovedLog, &str),
 ) -> Result<u64> {
-    let firsts = each_row(finder, batch, column, |found| {
-        Kind::ALL.map(|kind| found.iter().find(|one| one.kind == kind).map(|one| one.start as f64))
-    })?;
+    let firsts = each_row(finder, batch, column, first_of_first_kind)?;
+    let values: Float64Array = firsts.iter().map(|first| first.map(|(_, place)| place)).collect();
     let mut left = 0;
     for kind in Kind::ALL {
-        let values: Float64Array = firsts.iter().map(|first| first[kind as usize]).collect();
-        let clean = BooleanBuffer::collect_bool(values.len(), |row| values.is_null(row));
-        left += removed.remove(
-            batch,
-            &clean,
-            Reason { step, rule: kind.name(), values: Some(&values), threshold: None },
-        )?;
+        let is_kind = |row: usize| firsts[row].is_some_and(|(first, _)| first == kind);
+        let clean = BooleanBuffer::collect_bool(firsts.len(), |row| !is_kind(row));
+        let reason = Reason { step, rule: kind.name(), values: Some(&values), threshold: None };
+        left += removed.remove(batch, &clean, reason)?;
     }
     Ok(left)
+}
+
+/// As [`remove`], but the rows go to the file of routed rows as they are. Returns how many.
+///
+/// # Errors
+/// `ColumnMissing` or `ColumnType` when the text is not there; `Io` when writing fails.
+pub fn route(
+    finder: &Finder,
+    batch: &mut Batch,
+    column: &str,
+    (routed, step): (&mut RoutedRows, &str),
+) -> Result<u64> {
+    let firsts = each_row(finder, batch, column, first_of_first_kind)?;
+    let by_kind = |(kind, place): (Kind, f64)| Route { rule: kind.name(), value: Some(place) };
+    let reasons: Vec<_> = firsts.into_iter().map(|first| first.map(by_kind)).collect();
+    routed.route(batch, &reasons, step)
+}
+
+/// The first kind that was found, in the order of the rules, and where its first match begins.
+fn first_of_first_kind(found: &[Match]) -> Option<(Kind, f64)> {
+    let first = |kind: Kind| found.iter().find(|one| one.kind == kind);
+    Kind::ALL.into_iter().find_map(first).map(|one| (one.kind, one.start as f64))
 }
 
 /// Sets a column `names[kind]` for each kind that has one: how many matches the text has, null for null.
