@@ -7,6 +7,8 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { LANGUAGE_MODEL } from '../classifier-texts.js'
+import { askOracle } from '../oracle.js'
 import { zstdFrame } from '../zstd.js'
 import { ROOT } from './pages.js'
 
@@ -82,7 +84,15 @@ export function makeTemplate(): string {
   for (const [index, { text }] of english.slice(0, 5).entries())
     write(`notes/note-${index}.txt`, `${text}\n\n${text}\n`)
   execFileSync(PYTHON, ['-c', COLUMNAR], { cwd: folder, input: jsonLines(english) })
+  write('evals/mill.jsonl', jsonLines([{ id: 'mill-1', question: SENTENCES['en']!.join(' '), answer: 'A damsel.' }]))
   copyFileSync(TOKENIZER, path.join(folder, 'tokenizer.json'))
+  copyFileSync(LANGUAGE_MODEL, path.join(folder, 'lid.176.ftz'))
+  const labelled = english.map(({ text, score }) => `__label__${score > 0.5 ? 'hq' : 'cc'} ${text}`)
+  askOracle('fasttext_train.py', {
+    folder,
+    lines: labelled,
+    models: { 'quality.bin': { train: { dim: 4, epoch: 1 } } },
+  })
   write('package.json', '{ "type": "module", "private": true }\n')
   write('tsconfig.json', JSON.stringify(TSCONFIG))
   mkdirSync(path.join(folder, 'node_modules'))
