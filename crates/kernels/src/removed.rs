@@ -22,6 +22,17 @@ pub struct Keeper {
     pub file: String,
     /// Its position in the file.
     pub position: u64,
+    /// The cluster it heads, where rows are only alike.
+    pub cluster: Option<Cluster>,
+}
+
+/// A set of rows that one row stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// The same for all its rows, and for no other row.
+    pub name: String,
+    /// Number of its rows, the one that stays among them.
+    pub size: u64,
 }
 
 /// What removed a set of rows.
@@ -61,6 +72,8 @@ pub struct RemovedLog {
     keeper: StringBuilder,
     keeper_file: StringBuilder,
     keeper_position: UInt64Builder,
+    cluster: StringBuilder,
+    cluster_size: UInt64Builder,
     rows: u64,
     by_rule: Vec<RuleCount>,
 }
@@ -80,6 +93,8 @@ pub fn schema() -> SchemaRef {
         field("keeper", DataType::Utf8, true),
         field("keeper_file", DataType::Utf8, true),
         field("keeper_position", DataType::UInt64, true),
+        field("cluster", DataType::Utf8, true),
+        field("cluster_size", DataType::UInt64, true),
     ]))
 }
 
@@ -127,6 +142,9 @@ impl RemovedLog {
         self.keeper.append_option(keeper.map(|keeper| &keeper.id));
         self.keeper_file.append_option(keeper.map(|keeper| &keeper.file));
         self.keeper_position.append_option(keeper.map(|keeper| keeper.position));
+        let cluster = keeper.and_then(|keeper| keeper.cluster.as_ref());
+        self.cluster.append_option(cluster.map(|cluster| &cluster.name));
+        self.cluster_size.append_option(cluster.map(|cluster| cluster.size));
         self.rows += 1;
         match self.by_rule.iter_mut().find(|count| count.step == reason.step && count.rule == reason.rule) {
             Some(count) => count.rows += 1,
@@ -154,6 +172,8 @@ impl RemovedLog {
             Arc::new(self.keeper.finish()),
             Arc::new(self.keeper_file.finish()),
             Arc::new(self.keeper_position.finish()),
+            Arc::new(self.cluster.finish()),
+            Arc::new(self.cluster_size.finish()),
         ];
         let mut writer = ParquetWriter::create(path, schema())?;
         writer.write(&RecordBatch::try_new(schema(), columns)?)?;

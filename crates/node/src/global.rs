@@ -1,7 +1,9 @@
 //! Bindings of the global steps: spills, exact deduplication, shuffle buckets.
 
 use arrow_array::RecordBatch;
-use gristmill_kernels::dedup::exact::{self, Decisions, ExactOptions, Keep, KeyWriter};
+use gristmill_kernels::dedup::exact::{self, ExactOptions, KeyWriter};
+use gristmill_kernels::dedup::keep::Keep;
+use gristmill_kernels::dedup::verdicts::{DecidedBy, Decisions};
 use gristmill_kernels::order::bucket::BucketSorter;
 use gristmill_kernels::order::sample::Smallest;
 use gristmill_kernels::order::spill::{BlockPlace, Shuffle, SpillFile, SpillWriter};
@@ -14,11 +16,11 @@ use crate::batch::NativeBatch;
 use crate::guard::{guard, unsigned};
 use crate::removed::NativeRemovedLog;
 
-fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|error| KernelError::internal(format!("{what}: {error}")))
 }
 
-fn to_json(value: &impl serde::Serialize) -> Result<String> {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(KernelError::internal)
 }
 
@@ -148,11 +150,18 @@ impl NativeVerdict {
         Self::default()
     }
 
-    /// Adds a segment of a decision file of the deduplication `step`.
+    /// Adds a segment of a decision file. `step`, `rule` and `threshold` go to the records.
     #[napi]
-    pub fn add_duplicates(&mut self, bytes: &[u8], step: String) -> napi::Result<()> {
+    pub fn add_duplicates(
+        &mut self,
+        bytes: &[u8],
+        step: String,
+        rule: String,
+        threshold: Option<f64>,
+    ) -> napi::Result<()> {
         guard("verdict.duplicates", || {
-            self.inner.duplicates.get_or_insert_with(|| (Decisions::default(), step)).0.add(bytes)
+            let by = || DecidedBy { step, rule, threshold };
+            self.inner.duplicates.get_or_insert_with(|| Decisions::new(by())).add(bytes)
         })
     }
 
@@ -211,7 +220,7 @@ impl NativeSpillFile {
         self.inner = None;
     }
 
-    fn block(&self, block: NativeBlockPlace) -> Result<RecordBatch> {
+    pub(crate) fn block(&self, block: NativeBlockPlace) -> Result<RecordBatch> {
         let file = self.inner.as_ref().ok_or(KernelError::Disposed { what: "spill file" })?;
         file.read(&BlockPlace {
             offset: unsigned(block.offset),

@@ -20,6 +20,7 @@ mod guard;
 mod hash;
 mod lock;
 mod megatron;
+mod near_dedup;
 mod packing;
 mod pii;
 mod readers;

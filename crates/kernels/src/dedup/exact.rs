@@ -3,7 +3,7 @@
 //! Map: each task hashes its rows' keys to 128 bits and writes them, cut into partitions by hash, to one
 //! key file ([`KeyWriter`]). Reduce: [`decide`] looks at one partition of every task and writes which rows
 //! go and which row kept them out, grouped by who will ask: the task that spilled the row, or the shuffle
-//! bucket it went to. The next stage applies its group ([`Decisions`]).
+//! bucket it went to. The next stage applies its group ([`crate::dedup::verdicts::Decisions`]).
 //!
 //! Two different keys with one 128-bit hash (XXH3-128) would count as equal: at 10^12 rows the chance of
 //! one such pair is below 10^-14. A row whose key columns are all null equals nothing.
@@ -16,38 +16,18 @@ use arrow_array::builder::{
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt32Type, UInt64Type};
-use arrow_array::{
-    Array, ArrayRef, FixedSizeBinaryArray, Float64Array, RecordBatch, StringArray, UInt32Array,
-};
-use arrow_buffer::BooleanBufferBuilder;
+use arrow_array::{Array, ArrayRef, FixedSizeBinaryArray, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use crate::batch::{self, Batch};
+use crate::dedup::keep::{Keep, higher, priorities};
+use crate::dedup::segments::{Segment, SegmentWriter};
+use crate::dedup::verdicts::{RowPlace, VerdictWriter};
 use crate::error::{KernelError, Result};
-use crate::formats::shard_file::ShardFile;
-use crate::order::shuffle;
-use crate::order::spill::{ROW, Shuffle, hidden};
-use crate::removed::{Keeper, Reason, RemovedLog};
-
-/// Which of the equal rows stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase")]
-pub enum Keep {
-    /// The first in row order.
-    First,
-    /// The last in row order.
-    Last,
-    /// The one with the most bytes of text, the first of those.
-    Longest,
-    /// The one with the highest value of a column, the first of those; null is lowest.
-    Highest {
-        /// A numeric column.
-        column: String,
-    },
-}
+use crate::order::spill::Shuffle;
 
 /// What makes rows equal, and which stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,19 +39,6 @@ pub struct ExactOptions {
     pub keep: Keep,
     /// Number of partitions, at least 1.
     pub partitions: u32,
-}
-
-/// A stretch of a key or decision file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Segment {
-    /// Partition (key files) or group (decision files).
-    pub group: u32,
-    /// First byte in the file.
-    pub offset: u64,
-    /// Length in bytes.
-    pub length: u64,
-    /// XXH3-64 of the bytes, 16 hexadecimal digits.
-    pub checksum: String,
 }
 
 /// Keys of one task's rows, gathered by partition.
@@ -128,14 +95,13 @@ impl KeyWriter {
     /// # Errors
     /// `Io` when writing fails.
     pub fn finish(self, path: impl AsRef<Path>) -> Result<(u64, Vec<Segment>)> {
-        let mut file = ShardFile::create(path)?;
-        let mut segments = Vec::new();
+        let mut file = SegmentWriter::create(path)?;
         for (index, part) in self.parts.into_iter().enumerate() {
             if !part.hash.is_empty() {
-                append_segment(&mut file, &mut segments, index as u32, &part.into_record()?)?;
+                file.append_record(index as u32, &part.into_record()?)?;
             }
         }
-        Ok((file.finish()?.bytes, segments))
+        file.finish()
     }
 }
 
@@ -164,18 +130,6 @@ impl KeyPart {
         ];
         Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
     }
-}
-
-fn append_segment(
-    file: &mut ShardFile,
-    segments: &mut Vec<Segment>,
-    group: u32,
-    record: &RecordBatch,
-) -> Result<()> {
-    let bytes = batch::to_ipc(record)?;
-    let checksum = format!("{:016x}", xxh3_64(&bytes));
-    segments.push(Segment { group, offset: file.bytes(), length: bytes.len() as u64, checksum });
-    file.append(&bytes)
 }
 
 /// Hash of each row's key columns; `None` where all of them are null.
@@ -234,33 +188,6 @@ fn hash_value(hasher: &mut Xxh3Default, name: &str, column: &ArrayRef, row: usiz
     Ok(())
 }
 
-/// What `keep` compares, higher wins; `None` when only the order counts.
-fn priorities(batch: &Batch, keep: &Keep) -> Result<Option<Float64Array>> {
-    Ok(match keep {
-        Keep::First | Keep::Last => None,
-        Keep::Longest => {
-            let text = batch.text(batch::TEXT)?;
-            Some(Float64Array::from_iter_values(text.offsets().lengths().map(|length| length as f64)))
-        }
-        Keep::Highest { column } => {
-            let array = batch.column(column)?;
-            Some(match array.data_type() {
-                DataType::Float64 => array.as_primitive::<Float64Type>().clone(),
-                DataType::Int64 => {
-                    array.as_primitive::<Int64Type>().iter().map(|v| v.map(|v| v as f64)).collect()
-                }
-                other => {
-                    return Err(KernelError::ColumnType {
-                        name: column.clone(),
-                        expected: "a number".to_owned(),
-                        got: other.to_string(),
-                    });
-                }
-            })
-        }
-    })
-}
-
 /// One task's keys of one partition, as loaded for the reduce.
 struct TaskKeys {
     task: u32,
@@ -289,31 +216,20 @@ impl TaskKeys {
         column.is_valid(row).then(|| column.value(row))
     }
 
-    /// The bucket the row was spilled to.
-    fn bucket(&self, row: usize, shuffle: Shuffle) -> u32 {
-        let mut scratch = Vec::new();
-        let key = shuffle::key(self.file(row), self.position(row), self.id(row), shuffle.seed, &mut scratch);
-        shuffle::bucket(key, shuffle.buckets)
+    fn place(&self, row: usize) -> RowPlace<'_> {
+        RowPlace {
+            task: self.task,
+            row: self.row(row),
+            file: self.file(row),
+            position: self.position(row),
+            id: self.id(row),
+        }
     }
-}
-
-/// Which rows of one partition go.
-#[derive(Default)]
-struct Verdicts {
-    task: UInt32Builder,
-    row: UInt32Builder,
-    keeper: StringBuilder,
-    keeper_file: StringBuilder,
-    keeper_position: UInt64Builder,
 }
 
 /// Decides one partition and writes the verdicts to `path`.
 ///
 /// `inputs` are the partition's segments of every task, in task order, each with the task's ordinal.
-/// Groups of the result are task ordinals, or buckets when a shuffle follows; within a task-grouped file
-/// the bytes of a group do not depend on ordinals, so that inserting a task leaves the others' verdicts
-/// as they were.
-///
 /// # Errors
 /// `Format` when a segment is damaged; `Io` when writing fails.
 pub fn decide(
@@ -327,38 +243,18 @@ pub fn decide(
         .map(|(task, bytes)| Ok(TaskKeys { task, record: batch::from_ipc(bytes.to_vec().into())? }))
         .collect::<Result<_>>()?;
     let best = keepers(&keys, keep);
-    let mut groups: std::collections::BTreeMap<u32, Verdicts> = std::collections::BTreeMap::new();
+    let mut verdicts = VerdictWriter::new(shuffle);
     for (index, part) in keys.iter().enumerate() {
         let hashes = part.hash();
         for row in 0..hashes.len() {
             let (keeper_part, keeper_row) = best[&hash_at(hashes, row)];
-            if (keeper_part as usize, keeper_row as usize) == (index, row) {
-                continue;
+            if (keeper_part as usize, keeper_row as usize) != (index, row) {
+                let keeper = keys[keeper_part as usize].place(keeper_row as usize);
+                verdicts.remove(&part.place(row), &keeper, None);
             }
-            let keeper = &keys[keeper_part as usize];
-            let keeper_row = keeper_row as usize;
-            let group = shuffle.map_or(part.task, |shuffle| part.bucket(row, shuffle));
-            let verdicts = groups.entry(group).or_default();
-            verdicts.task.append_value(if shuffle.is_some() { part.task } else { 0 });
-            verdicts.row.append_value(part.row(row));
-            match keeper.id(keeper_row) {
-                Some(id) => verdicts.keeper.append_value(id),
-                None => verdicts.keeper.append_value(format!(
-                    "{}:{}",
-                    keeper.file(keeper_row),
-                    keeper.position(keeper_row)
-                )),
-            }
-            verdicts.keeper_file.append_value(keeper.file(keeper_row));
-            verdicts.keeper_position.append_value(keeper.position(keeper_row));
         }
     }
-    let mut file = ShardFile::create(path)?;
-    let mut segments = Vec::new();
-    for (group, verdicts) in groups {
-        append_segment(&mut file, &mut segments, group, &verdicts.into_record()?)?;
-    }
-    Ok((file.finish()?.bytes, segments))
+    verdicts.finish(path)
 }
 
 fn hash_at(hashes: &FixedSizeBinaryArray, row: usize) -> u128 {
@@ -394,103 +290,4 @@ fn keepers(keys: &[TaskKeys], keep: &Keep) -> FxHashMap<u128, (u32, u32)> {
         }
     }
     best
-}
-
-/// Whether `a` is strictly higher than `b`; null and NaN are lowest.
-fn higher(a: Option<f64>, b: Option<f64>) -> bool {
-    let rank = |value: Option<f64>| value.filter(|value| !value.is_nan());
-    match (rank(a), rank(b)) {
-        (Some(a), Some(b)) => a > b,
-        (a, b) => a.is_some() && b.is_none(),
-    }
-}
-
-impl Verdicts {
-    fn into_record(mut self) -> Result<RecordBatch> {
-        let field = |name: &str, kind: DataType| Field::new(name, kind, false);
-        let schema = Schema::new(vec![
-            field("task", DataType::UInt32),
-            field("row", DataType::UInt32),
-            field("keeper", DataType::Utf8),
-            field("keeper_file", DataType::Utf8),
-            field("keeper_position", DataType::UInt64),
-        ]);
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.task.finish()),
-            Arc::new(self.row.finish()),
-            Arc::new(self.keeper.finish()),
-            Arc::new(self.keeper_file.finish()),
-            Arc::new(self.keeper_position.finish()),
-        ];
-        Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
-    }
-}
-
-/// The verdicts of one group over all partitions, ready to be applied.
-#[derive(Default)]
-pub struct Decisions {
-    parts: Vec<RecordBatch>,
-    removed: FxHashMap<(u32, u32), (u32, u32)>,
-}
-
-impl Decisions {
-    /// Adds a segment of a decision file.
-    ///
-    /// # Errors
-    /// `Format` when it is damaged.
-    pub fn add(&mut self, bytes: &[u8]) -> Result<()> {
-        let record = batch::from_ipc(bytes.to_vec().into())?;
-        let part = self.parts.len() as u32;
-        let task: &UInt32Array = record.column(0).as_primitive();
-        let row: &UInt32Array = record.column(1).as_primitive();
-        for (index, (&task, &row)) in task.values().iter().zip(row.values()).enumerate() {
-            self.removed.insert((task, row), (part, index as u32));
-        }
-        self.parts.push(record);
-        Ok(())
-    }
-
-    /// Whether nothing is removed.
-    pub fn is_empty(&self) -> bool {
-        self.removed.is_empty()
-    }
-
-    /// Removes the decided rows of `batch`, made from the spilled `record` of `task`, and records them.
-    /// `task` is 0 where the decisions are grouped by task.
-    ///
-    /// # Errors
-    /// `Internal` when `record` is not a spilled one.
-    pub fn apply(
-        &self,
-        batch: &mut Batch,
-        record: &RecordBatch,
-        task: u32,
-        log: &mut RemovedLog,
-        step: &str,
-    ) -> Result<()> {
-        if self.is_empty() {
-            return Ok(());
-        }
-        let ordinals: &UInt32Array = hidden(record, ROW)?;
-        let mut keep = BooleanBufferBuilder::new(ordinals.len());
-        for (row, &ordinal) in ordinals.values().iter().enumerate() {
-            let verdict = self.removed.get(&(task, ordinal));
-            keep.append(verdict.is_none());
-            if let Some(&(part, index)) = verdict {
-                let keeper = self.keeper(part as usize, index as usize);
-                let reason = Reason { step, rule: "duplicate", values: None, threshold: None };
-                log.record(batch, row, reason, Some(&keeper));
-            }
-        }
-        batch.retain(&keep.finish())
-    }
-
-    fn keeper(&self, part: usize, index: usize) -> Keeper {
-        let text = |column: usize| -> &StringArray { self.parts[part].column(column).as_string::<i32>() };
-        Keeper {
-            id: text(2).value(index).to_owned(),
-            file: text(3).value(index).to_owned(),
-            position: self.parts[part].column(4).as_primitive::<UInt64Type>().value(index),
-        }
-    }
 }

@@ -1,3 +1,7 @@
 //! Deduplication.
 
 pub mod exact;
+pub mod keep;
+pub mod minhash;
+pub mod segments;
+pub mod verdicts;

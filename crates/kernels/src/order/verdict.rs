@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 
 use crate::batch::Batch;
-use crate::dedup::exact::Decisions;
+use crate::dedup::verdicts::Decisions;
 use crate::error::Result;
 use crate::order::{sample, spill};
 use crate::removed::RemovedLog;
@@ -11,8 +11,8 @@ use crate::removed::RemovedLog;
 /// Decisions to apply when spilled rows are read again, in the order the steps stand in the pipeline.
 #[derive(Default)]
 pub struct Verdict {
-    /// Duplicates, and the name of the step.
-    pub duplicates: Option<(Decisions, String)>,
+    /// Duplicates.
+    pub duplicates: Option<Decisions>,
     /// Sampling: seed, highest hash that stays, name of the step.
     pub sample: Option<(u64, u64, String)>,
 }
@@ -25,8 +25,8 @@ impl Verdict {
     /// `Internal` when `record` is not a spilled one.
     pub fn apply(&self, record: &RecordBatch, task: u32, log: &mut RemovedLog) -> Result<Batch> {
         let mut batch = spill::strip(record)?;
-        if let Some((decisions, step)) = &self.duplicates {
-            decisions.apply(&mut batch, record, task, log, step)?;
+        if let Some(decisions) = &self.duplicates {
+            decisions.apply(&mut batch, record, task, log)?;
         }
         if let Some((seed, threshold, step)) = &self.sample {
             sample::remove_above(&mut batch, *seed, *threshold, log, step)?;

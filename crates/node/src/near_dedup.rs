@@ -1,0 +1,181 @@
+//! Bindings of the near-duplicate deduplication: band keys, buckets, components, sets, clusters.
+
+use gristmill_kernels::KernelError;
+use gristmill_kernels::dedup::minhash::bands::Bands;
+use gristmill_kernels::dedup::minhash::cluster::{self, ClusterOptions, Part};
+use gristmill_kernels::dedup::minhash::keys::BandKeyWriter;
+use gristmill_kernels::dedup::minhash::sets::SetWriter;
+use gristmill_kernels::dedup::minhash::{MinhashOptions, buckets, components};
+use gristmill_kernels::order::spill::Shuffle;
+use napi_derive::napi;
+
+use crate::batch::NativeBatch;
+use crate::global::{NativeBlockPlace, NativeSpillFile, parse, to_json};
+use crate::guard::guard;
+
+/// The bands of so many permutations at a threshold; JSON `{bands, rows}`, null when there are too few.
+#[napi]
+pub fn choose_bands(permutations: u32, threshold: f64) -> Option<String> {
+    let bands = Bands::choose(permutations, threshold)?;
+    Some(serde_json::json!({ "bands": bands.bands, "rows": bands.rows }).to_string())
+}
+
+/// Band keys of one task's rows.
+#[napi]
+pub struct NativeBandKeyWriter {
+    inner: Option<BandKeyWriter>,
+}
+
+#[napi]
+impl NativeBandKeyWriter {
+    /// An empty set of keys; `options` is JSON, see `MinhashOptions`.
+    #[napi(factory)]
+    pub fn create(options: String, partitions: u32) -> napi::Result<Self> {
+        guard("band-keys.create", || {
+            let options: MinhashOptions = parse("minhash-dedup options", &options)?;
+            Ok(Self { inner: Some(BandKeyWriter::new(&options, partitions)) })
+        })
+    }
+
+    /// Adds the rows of a compacted batch.
+    #[napi]
+    pub fn add(&mut self, batch: &NativeBatch) -> napi::Result<()> {
+        guard("band-keys.add", || {
+            self.inner.as_mut().ok_or(KernelError::Disposed { what: "band key writer" })?.add(batch.get()?)
+        })
+    }
+
+    /// Writes the key file; JSON `{bytes, segments}`.
+    #[napi]
+    pub fn finish(&mut self, path: String) -> napi::Result<String> {
+        guard("band-keys.finish", || {
+            let writer = self.inner.take().ok_or(KernelError::Disposed { what: "band key writer" })?;
+            let (bytes, segments) = writer.finish(path)?;
+            to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
+        })
+    }
+
+    /// Forgets the keys.
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.inner = None;
+    }
+}
+
+/// Writes the buckets of one partition of band keys; JSON `{bytes, segments}`, without segments.
+///
+/// `segments[i]` holds the keys of a task before which there are `bases[i]` rows.
+#[napi]
+pub fn write_buckets(bases: Vec<u32>, segments: Vec<&[u8]>, path: String) -> napi::Result<String> {
+    guard("dedup.buckets", || {
+        let inputs: Vec<(u32, &[u8])> = bases.into_iter().zip(segments).collect();
+        let bytes = buckets::write(&inputs, path)?;
+        to_json(&serde_json::json!({ "bytes": bytes, "segments": [] }))
+    })
+}
+
+/// Joins the buckets of all partitions and deals them to groups of about `target` rows; JSON `{bytes,
+/// segments, groups, candidates, largest}`. `bases` are the tasks' and, last, the number of all rows.
+#[napi]
+pub fn deal_components(
+    files: Vec<String>,
+    bases: Vec<u32>,
+    target: u32,
+    path: String,
+) -> napi::Result<String> {
+    guard("dedup.components", || {
+        let files: Vec<_> = files.into_iter().map(Into::into).collect();
+        let dealt = components::deal(&files, &bases, target, path)?;
+        to_json(&serde_json::json!({
+            "bytes": dealt.bytes,
+            "segments": dealt.segments,
+            "groups": dealt.groups,
+            "candidates": dealt.candidates,
+            "largest": dealt.largest,
+        }))
+    })
+}
+
+/// Writes the shingle sets of one task's candidates.
+#[napi]
+pub struct NativeSetWriter {
+    inner: Option<SetWriter>,
+}
+
+#[napi]
+impl NativeSetWriter {
+    /// Creates the file; `options` is JSON, `wanted` the task's segment of the components' file.
+    #[napi(factory)]
+    pub fn create(path: String, options: String, wanted: &[u8]) -> napi::Result<Self> {
+        guard("sets.create", || {
+            let options: MinhashOptions = parse("minhash-dedup options", &options)?;
+            Ok(Self { inner: Some(SetWriter::create(path, &options, wanted)?) })
+        })
+    }
+
+    /// Adds the wanted rows of a spilled block.
+    #[napi]
+    pub fn add(&mut self, file: &NativeSpillFile, block: NativeBlockPlace) -> napi::Result<()> {
+        guard("sets.add", || {
+            let writer = self.inner.as_mut().ok_or(KernelError::Disposed { what: "set writer" })?;
+            writer.add(&file.block(block)?)
+        })
+    }
+
+    /// Closes the file; JSON `{bytes, segments}`.
+    #[napi]
+    pub fn finish(&mut self) -> napi::Result<String> {
+        guard("sets.finish", || {
+            let writer = self.inner.take().ok_or(KernelError::Disposed { what: "set writer" })?;
+            let (bytes, segments) = writer.finish()?;
+            to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
+        })
+    }
+
+    /// Forgets the file; what was written stays for the engine to delete.
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.inner = None;
+    }
+}
+
+/// One task's part of a group of candidates.
+#[napi(object)]
+pub struct NativeClusterPart {
+    /// Ordinal of the task.
+    pub task: u32,
+    /// Rows of the tasks before it.
+    pub base: u32,
+    /// Its file of sets.
+    pub sets: String,
+}
+
+/// Decides one group; JSON `{bytes, segments, compared, overflow}`.
+///
+/// `members[i]` is the group's segment in the sets of `parts[i]`; `options` is JSON, see `ClusterOptions`.
+#[napi]
+pub fn decide_clusters(
+    parts: Vec<NativeClusterPart>,
+    members: Vec<&[u8]>,
+    buckets: Vec<&[u8]>,
+    options: String,
+    shuffle: Option<String>,
+    path: String,
+) -> napi::Result<String> {
+    guard("dedup.cluster", || {
+        let options: ClusterOptions = parse("minhash-dedup options", &options)?;
+        let shuffle: Option<Shuffle> = shuffle.map(|json| parse("shuffle", &json)).transpose()?;
+        let parts: Vec<Part<'_>> = parts
+            .into_iter()
+            .zip(members)
+            .map(|(part, members)| Part { task: part.task, base: part.base, sets: part.sets.into(), members })
+            .collect();
+        let clustered = cluster::decide(&parts, &buckets, &options, shuffle, path)?;
+        to_json(&serde_json::json!({
+            "bytes": clustered.bytes,
+            "segments": clustered.segments,
+            "compared": clustered.compared,
+            "overflow": clustered.overflow,
+        }))
+    })
+}
