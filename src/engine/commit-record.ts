@@ -3,7 +3,7 @@
  * names, and reading it puts the folders back.
  */
 import path from 'node:path'
-import type { Commit, RunDirectory } from './run-directory.js'
+import type { Commit } from './run-directory.js'
 import type { DecideResult, MapResult, PackResult, TaskResult } from './task.js'
 
 function writtenBy(result: TaskResult): { readonly path: string; readonly bytes: number; readonly checksum: string }[] {
@@ -55,10 +55,9 @@ export function packResultOf(commit: Commit): PackResult {
   return commit.result as PackResult
 }
 
-/** A decide result whose file lies in the keys folder of `directory`. */
-export function decideResultOf(commit: Commit, directory: RunDirectory): DecideResult {
-  const { file } = commit.result as DecideResult
-  return { kind: 'decide', file: { ...file, path: path.join(directory.keys, file.path) } }
+/** A decide result with its name only; the task knows the folder. */
+export function decideResultOf(commit: Commit): DecideResult {
+  return commit.result as DecideResult
 }
 
 function withPaths(result: TaskResult, change: (file: string) => string): TaskResult {
@@ -75,7 +74,7 @@ function withPaths(result: TaskResult, change: (file: string) => string): TaskRe
         keys: result.keys && at(result.keys),
       }
     case 'decide':
-      return { kind: 'decide', file: at(result.file) }
+      return { ...result, file: at(result.file) }
     case 'pack': {
       const { pieces, documents, boundaries } = result.window.files
       const files = { pieces: at(pieces), documents: at(documents), boundaries: at(boundaries) }

@@ -33,6 +33,18 @@ export function addStepMetrics(lists: readonly (readonly StepMetrics[])[]): Step
   return [...sums.values()]
 }
 
+/** Adds named counts; `largest` is the largest. */
+export function addCounts(lists: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const counts of lists) {
+    for (const [name, count] of Object.entries(counts)) {
+      const before = sums[name] ?? 0
+      sums[name] = name === 'largest' ? Math.max(before, count) : before + count
+    }
+  }
+  return sums
+}
+
 function add(a: StepMetrics, b: StepMetrics): StepMetrics {
   return {
     step: a.step,

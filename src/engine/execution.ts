@@ -8,13 +8,14 @@ import { rm } from 'node:fs/promises'
 import { GristmillError } from '../core/errors.js'
 import type { RunEvent, StageMetrics, StepMetrics } from '../observe/metrics.js'
 import { commitOf, decideResultOf, filesOf, mapResultOf, packResultOf } from './commit-record.js'
-import { addStepMetrics } from './counters.js'
+import { addCounts, addStepMetrics } from './counters.js'
+import { type DecideRound, decideRounds, type DoneDecision, type PlannedDecision } from './decide.js'
 import type { MemoryGuard } from './memory.js'
 import type { Boundary, Plan, Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import type { RunDirectory } from './run-directory.js'
 import { Decided, type Outcome, type PlannedTask, TaskPlanner } from './tasks.js'
-import type { PackResult, PackTask, SegmentFile, StageSetup, Task, TaskResult } from './task.js'
+import type { DecideResult, PackResult, PackTask, StageSetup, Task, TaskResult } from './task.js'
 import type { WorkerPool } from './worker-pool.js'
 
 export interface ExecutionContext {
@@ -124,37 +125,94 @@ export class Execution {
     }
   }
 
+  /** Decides a boundary, in rounds; what earlier attempts decided is taken as it is. */
   async #decide(stage: Stage, boundary: Boundary): Promise<Decided> {
-    const outcomes = this.outcomes[stage.index]!
-    if (!boundary.dedup) return new Decided(boundary, [], outcomes)
+    const { directory, prepared } = this.#context
+    const plan = (): DecideRound[] => {
+      const outcomes = this.outcomes[stage.index]!
+      return decideRounds({ stage, boundary, outcomes, directory, kernelVersion: prepared.kernelVersion })
+    }
+    let done = await this.#recorded(boundary, plan())
+    if (!done) {
+      const scratch: string[] = []
+      done = []
+      for (const round of plan()) {
+        scratch.push(...done.map(({ task }) => task.path))
+        done = await this.#runRound(stage, boundary, round, round.plan(done))
+      }
+      for (const file of scratch) await rm(file, { force: true })
+    }
+    const files = done.map(({ task, result }) => ({ ...result.file, path: task.path }))
+    return new Decided(boundary, files, this.outcomes[stage.index]!)
+  }
+
+  /** The last round, if all rounds are committed and its files are there. Others may be gone. */
+  async #recorded(boundary: Boundary, rounds: readonly DecideRound[]): Promise<DoneDecision[] | undefined> {
     const { directory } = this.#context
-    const tasks = this.#planner.ofPartitions(stage, boundary, outcomes)
-    const files = new Map<string, SegmentFile>()
+    const followed: { round: DecideRound; done: DoneDecision[] }[] = []
+    for (const round of rounds) {
+      const done: DoneDecision[] = []
+      for (const { task } of round.plan(followed.at(-1)?.done ?? [])) {
+        const commit = directory.commitOf(task.name)
+        const trusted = round !== rounds.at(-1) || (commit && (await directory.hasDecisions(commit, task.path)))
+        if (!commit || !trusted) return undefined
+        done.push({ task, result: decideResultOf(commit) })
+      }
+      followed.push({ round, done })
+    }
+    for (const { round, done } of followed) {
+      for (const { task } of done) this.tasks.add(task.name)
+      this.tasksSkipped += done.length
+      this.#addRound(boundary, round, done, { run: 0, skipped: done.length, seconds: 0 })
+    }
+    return followed.at(-1)?.done ?? []
+  }
+
+  async #runRound(
+    stage: Stage,
+    boundary: Boundary,
+    round: DecideRound,
+    planned: readonly PlannedDecision[],
+  ): Promise<DoneDecision[]> {
+    const { directory } = this.#context
     const started = performance.now()
-    const [runBefore, skippedBefore] = [this.tasksRun, this.tasksSkipped]
-    await this.#forEachWorker(fromArray(tasks), async (task) => {
+    const results = new Map<string, DecideResult>()
+    const missing: PlannedDecision[] = []
+    for (const { task, parents } of planned) {
       this.tasks.add(task.name)
       const committed = directory.commitOf(task.name)
-      if (committed && (await directory.hasDecisions(committed))) {
-        files.set(task.name, decideResultOf(committed, directory).file)
-        this.tasksSkipped += 1
-        return
-      }
-      const result = await this.#execute(task, boundary.dedup!.label, () => {})
-      if (result.kind === 'decide') files.set(task.name, result.file)
+      if (committed && (await directory.hasDecisions(committed, task.path)))
+        results.set(task.name, decideResultOf(committed))
+      else missing.push({ task, parents })
+    }
+    const skipped = results.size
+    this.tasksSkipped += skipped
+    await this.#ensureSpills(stage, new Set(missing.flatMap(({ parents }) => parents)))
+    await this.#forEachWorker(fromArray(missing), async ({ task }) => {
+      const result = await this.#execute(task, `${boundary.dedup!.label}: ${round.name}`, () => {})
+      if (result.kind === 'decide') results.set(task.name, result)
     })
+    const done = planned.map(({ task }) => ({ task, result: results.get(task.name)! }))
+    const seconds = (performance.now() - started) / 1000
+    this.#addRound(boundary, round, done, { run: missing.length, skipped, seconds })
+    return done
+  }
+
+  #addRound(
+    boundary: Boundary,
+    round: DecideRound,
+    done: readonly DoneDecision[],
+    { run, skipped, seconds }: { readonly run: number; readonly skipped: number; readonly seconds: number },
+  ): void {
+    const counts = addCounts(done.map(({ result }) => result.counts))
     this.stages.push({
-      name: `${boundary.dedup.label}: decide`,
-      tasksRun: this.tasksRun - runBefore,
-      tasksSkipped: this.tasksSkipped - skippedBefore,
-      wallSeconds: (performance.now() - started) / 1000,
+      name: `${boundary.dedup!.label}: ${round.name}`,
+      tasksRun: run,
+      tasksSkipped: skipped,
+      wallSeconds: seconds,
       steps: [],
+      ...(Object.keys(counts).length > 0 && { counts }),
     })
-    return new Decided(
-      boundary,
-      tasks.map((task) => files.get(task.name)!),
-      outcomes,
-    )
   }
 
   async #runStage(stage: Stage, planned: PlannedTask[] | undefined): Promise<Outcome[]> {
@@ -162,7 +220,7 @@ export class Execution {
     const known = planned?.length ?? this.#context.prepared.splits.length
     this.#context.onEvent({ event: 'stage', stage: stage.name, tasks: known, skipped: 0 })
     const outcomes: (Outcome & { order: readonly [number, number] })[] = []
-    if (planned) await this.#ensureSpills(stage, await this.#uncommitted(stage, planned))
+    if (planned) await this.#ensureSpills(this.#before(stage), await this.#parentsOfUncommitted(stage, planned))
     const { directory, pool } = this.#context
     const tasks = planned ? fromArray(planned) : this.#planner.ofSplits(stage, pool)
     const steps: StepMetrics[][] = []
@@ -217,16 +275,18 @@ export class Execution {
     return stage.boundary === undefined || (await directory.hasKeys(commit))
   }
 
-  async #uncommitted(stage: Stage, planned: readonly PlannedTask[]): Promise<PlannedTask[]> {
-    const complete = await Promise.all(planned.map(async ({ task }) => this.#isComplete(stage, task.name)))
-    return planned.filter((_, index) => !complete[index])
+  #before(stage: Stage): Stage {
+    return this.#context.plan.stages[stage.index - 1]!
   }
 
-  /** Makes sure that the spills which `tasks` of `stage` read are there, running their tasks again if not. */
-  async #ensureSpills(stage: Stage, tasks: readonly PlannedTask[]): Promise<void> {
+  async #parentsOfUncommitted(stage: Stage, planned: readonly PlannedTask[]): Promise<Set<string>> {
+    const complete = await Promise.all(planned.map(async ({ task }) => this.#isComplete(stage, task.name)))
+    return new Set(planned.flatMap(({ parents }, index) => (complete[index] ? [] : parents)))
+  }
+
+  /** Makes sure that the spills of the tasks `wanted` of stage `before` are there, running these again if not. */
+  async #ensureSpills(before: Stage, wanted: ReadonlySet<string>): Promise<void> {
     const { directory, plan, pool } = this.#context
-    const wanted = new Set(tasks.flatMap((planned) => planned.parents))
-    const before = plan.stages[stage.index - 1]!
     const missing = new Set<string>()
     for (const { name, result } of this.outcomes[before.index]!) {
       if (wanted.has(name) && !(await directory.hasSpill(name, result))) missing.add(name)
@@ -238,7 +298,7 @@ export class Execution {
       const decided = await this.#decide(grandparent, grandparent.boundary)
       const all = this.#planner.ofOutcomes(before, this.outcomes[grandparent.index]!, grandparent.boundary, decided)
       const some = all.filter(({ task }) => missing.has(task.name))
-      await this.#ensureSpills(before, some)
+      await this.#ensureSpills(grandparent, new Set(some.flatMap((planned) => planned.parents)))
       again = fromArray(some)
     } else {
       again = this.#planner.ofSplits(before, pool)

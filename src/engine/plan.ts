@@ -3,7 +3,7 @@
  *
  * A stage is a source of rows, a chain of map steps, and an end: a boundary (a global step that needs the
  * whole data) or the sink. Adjacent global steps share one boundary where they can, so that rows are
- * spilled once: exact-dedup, sample and shuffle, in this order, each at most once.
+ * spilled once: a deduplication, sample and shuffle, in this order, each at most once.
  */
 import { GristmillError } from '../core/errors.js'
 import type { Columns } from '../kernels/batch.js'
@@ -12,13 +12,25 @@ import type { PreparedPipeline, PreparedStep } from './prepare.js'
 
 /** Estimated bytes of text a shuffle bucket holds: what a worker sorts in memory, and about a shard. */
 const BUCKET_BYTES = 64 * 2 ** 20
-/** Estimated input bytes whose keys make one partition of a deduplication: about 30 MB of keys. */
-const PARTITION_BYTES = 256 * 2 ** 20
+/** Estimated input bytes whose keys make one partition: about 30 MB of keys, for documents of a kilobyte. */
+const PARTITION_BYTES = { exact: 256 * 2 ** 20, minhash: 128 * 2 ** 20 } as const
 
 /** Payload of `exact-dedup`. */
 export interface DedupPayload {
   readonly on: readonly string[]
   readonly keep: { readonly kind: 'first' | 'last' | 'longest' } | { readonly kind: 'highest'; readonly column: string }
+}
+/** Payload of `minhash-dedup`; see crates/kernels/src/dedup/minhash/mod.rs. */
+export interface MinhashPayload {
+  readonly shingle: 'word' | 'char'
+  readonly size: number
+  readonly normalize: 'datatrove' | 'none'
+  readonly threshold: number
+  readonly bands: number
+  /** Minima in a band. */
+  readonly rows: number
+  readonly keep: { readonly kind: 'first' | 'longest' } | { readonly kind: 'highest'; readonly column: string }
+  readonly cluster: 'greedy' | 'transitive'
 }
 /** Payload of `shuffle`. */
 export interface ShufflePayload {
@@ -37,9 +49,15 @@ export interface ChainStep {
   readonly payload: unknown
 }
 
+/** The deduplication of a boundary. */
+export type DedupBoundary = (
+  | ({ readonly kind: 'exact' } & DedupPayload)
+  | ({ readonly kind: 'minhash' } & MinhashPayload)
+) & { readonly label: string; readonly partitions: number }
+
 /** What ends a stage that does not reach the sink. */
 export interface Boundary {
-  readonly dedup: (DedupPayload & { readonly label: string; readonly partitions: number }) | undefined
+  readonly dedup: DedupBoundary | undefined
   readonly sample: (SampleCountPayload & { readonly label: string }) | undefined
   readonly shuffle: { readonly seed: number; readonly buckets: number; readonly label: string } | undefined
 }
@@ -93,7 +111,7 @@ export function planStages(prepared: PreparedPipeline, inputBytes: number): Plan
 export const isGlobal = (step: PreparedStep): boolean => globalKind(step) !== undefined
 
 function globalKind(step: PreparedStep): 'dedup' | 'sample' | 'shuffle' | undefined {
-  if (step.spec.name === 'exact-dedup') return 'dedup'
+  if (step.spec.name === 'exact-dedup' || step.spec.name === 'minhash-dedup') return 'dedup'
   if (step.spec.name === 'shuffle') return 'shuffle'
   if (step.spec.name === 'sample' && (step.payload as Partial<SampleCountPayload>).count !== undefined) return 'sample'
   return undefined
@@ -123,11 +141,7 @@ function readBoundary(
     rank = ORDER.indexOf(kind)
     const { label } = step
     if (kind === 'dedup') {
-      found.dedup = {
-        ...(step.payload as DedupPayload),
-        label,
-        partitions: Math.max(1, Math.ceil(inputBytes / PARTITION_BYTES)),
-      }
+      found.dedup = dedupBoundary(step, inputBytes)
     } else if (kind === 'sample') {
       found.sample = { ...(step.payload as SampleCountPayload), label }
     } else {
@@ -137,6 +151,13 @@ function readBoundary(
   }
   if (end === start) return { boundary: undefined, end }
   return { boundary: { dedup: found.dedup, sample: found.sample, shuffle: found.shuffle }, end }
+}
+
+function dedupBoundary({ spec, payload, label }: PreparedStep, inputBytes: number): DedupBoundary {
+  const partitions = (bytes: number): number => Math.max(1, Math.ceil(inputBytes / bytes))
+  return spec.name === 'exact-dedup'
+    ? { kind: 'exact', ...(payload as DedupPayload), label, partitions: partitions(PARTITION_BYTES.exact) }
+    : { kind: 'minhash', ...(payload as MinhashPayload), label, partitions: partitions(PARTITION_BYTES.minhash) }
 }
 
 function makeStage(

@@ -197,11 +197,9 @@ export class RunDirectory {
     )
   }
 
-  /** Whether a decided partition's file is still there. */
-  async hasDecisions(commit: Commit): Promise<boolean> {
-    if (commit.boot !== this.#boot) return false
-    const { file } = commit.result as DecideResult
-    return this.#hasLocal(path.join(this.keys, file.path), file.bytes)
+  /** Whether the file of a decision's task is still there. */
+  async hasDecisions(commit: Commit, file: string): Promise<boolean> {
+    return commit.boot === this.#boot && this.#hasLocal(file, (commit.result as DecideResult).file.bytes)
   }
 
   async #hasLocal(file: string, bytes: number): Promise<boolean> {

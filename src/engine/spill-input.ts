@@ -49,11 +49,11 @@ export async function* readSpill(
   }
 }
 
-async function loadVerdict({ duplicates, dedupLabel, sampleThreshold }: TaskDecisions): Promise<NativeVerdict> {
+async function loadVerdict({ duplicates, dedup, sampleThreshold }: TaskDecisions): Promise<NativeVerdict> {
   const verdict = new addon.NativeVerdict()
   for (const segment of duplicates) {
     const bytes = await readSegment(segment)
-    native(() => verdict.addDuplicates(bytes, dedupLabel))
+    native(() => verdict.addDuplicates(bytes, dedup.step, dedup.rule, dedup.threshold))
   }
   if (sampleThreshold) {
     native(() => verdict.setSample(sampleThreshold.seed, sampleThreshold.hash, sampleThreshold.label))
@@ -72,7 +72,7 @@ export async function readSegment({ path, offset, length }: SegmentRef): Promise
 }
 
 /** A spill is read by native code on the worker's own thread: as its bytes they would only be copied, and collected as garbage. */
-function openSpill(path: string): Disposable & { readonly spill: NativeSpillFile } {
+export function openSpill(path: string): Disposable & { readonly spill: NativeSpillFile } {
   const spill = native(() => addon.NativeSpillFile.open(path))
   return { spill, [Symbol.dispose]: () => spill.dispose() }
 }

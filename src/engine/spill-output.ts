@@ -1,24 +1,24 @@
 /**
  * The end of a stage that a global step follows: rows go to a spill, what the step decides by goes beside.
  */
-import type { NativeKeyWriter, NativeSmallest, NativeSpillWriter } from '../../native/index.js'
+import type { NativeBandKeyWriter, NativeKeyWriter, NativeSmallest, NativeSpillWriter } from '../../native/index.js'
 import type { Batch } from '../kernels/batch.js'
 import { addon, native } from '../kernels/native.js'
-import type { Boundary } from './plan.js'
+import type { Boundary, DedupBoundary } from './plan.js'
 import type { MapResult, SegmentFile, SpillFile } from './task.js'
 
 export class SpillOutput implements Disposable {
   readonly #spillPath: string
   readonly #keysPath: string
   readonly #spill: NativeSpillWriter
-  readonly #keys: NativeKeyWriter | undefined
+  readonly #keys: NativeKeyWriter | NativeBandKeyWriter | undefined
   readonly #smallest: NativeSmallest | undefined
 
   constructor(spillPath: string, keysPath: string, { dedup, sample, shuffle }: Boundary) {
     this.#spillPath = spillPath
     this.#keysPath = keysPath
     this.#spill = native(() => addon.NativeSpillWriter.create(spillPath, shuffle && JSON.stringify(shuffle)))
-    this.#keys = dedup && native(() => addon.NativeKeyWriter.create(JSON.stringify(dedup)))
+    this.#keys = dedup && keyWriter(dedup)
     this.#smallest = sample && new addon.NativeSmallest(sample.count, sample.seed)
   }
 
@@ -43,4 +43,13 @@ export class SpillOutput implements Disposable {
     this.#spill.dispose()
     this.#keys?.dispose()
   }
+}
+
+function keyWriter(dedup: DedupBoundary): NativeKeyWriter | NativeBandKeyWriter {
+  const options = JSON.stringify(dedup)
+  return native(() =>
+    dedup.kind === 'exact'
+      ? addon.NativeKeyWriter.create(options)
+      : addon.NativeBandKeyWriter.create(options, dedup.partitions),
+  )
 }

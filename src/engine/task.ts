@@ -52,8 +52,8 @@ export interface TaskDecisions {
   readonly duplicates: readonly SegmentRef[]
   /** Rows with a sample hash above it are removed. */
   readonly sampleThreshold: { readonly hash: string; readonly seed: number; readonly label: string } | undefined
-  /** Name of the deduplication step in the records. */
-  readonly dedupLabel: string
+  /** The deduplication, as its records name it. */
+  readonly dedup: { readonly step: string; readonly rule: string; readonly threshold: number | undefined }
 }
 
 export type TaskInput =
@@ -96,14 +96,43 @@ export interface MapTask {
   readonly keysFolder: string
 }
 
-/** One partition of an exact deduplication. */
+/** What a task of a decision reads; `engine/decide.ts` says when and why. */
+export type DecideWork =
+  /** One partition of an exact deduplication. */
+  | { readonly kind: 'exact'; readonly keys: readonly (SegmentRef & { readonly task: number })[] }
+  /** One partition of band keys; a base is the number of rows in the tasks before. */
+  | { readonly kind: 'buckets'; readonly keys: readonly (SegmentRef & { readonly base: number })[] }
+  /** All partitions' buckets. */
+  | {
+      readonly kind: 'components'
+      readonly files: readonly string[]
+      readonly bases: readonly number[]
+      /** Rows of a group, about. */
+      readonly target: number
+    }
+  /** One task's spill, for the rows that are candidates. */
+  | { readonly kind: 'sets'; readonly spill: SpillFile; readonly task: number; readonly wanted: SegmentRef }
+  /** One group of candidates. */
+  | {
+      readonly kind: 'clusters'
+      readonly parts: readonly {
+        readonly task: number
+        readonly base: number
+        readonly sets: string
+        readonly members: SegmentRef
+      }[]
+      readonly buckets: readonly SegmentRef[]
+    }
+
+/** A task of a deduplication's decision. */
 export interface DecideTask {
   readonly kind: 'decide'
   readonly name: string
   readonly stage: number
-  readonly keys: readonly (SegmentRef & { readonly task: number })[]
   readonly boundary: Boundary
+  /** The file it writes. */
   readonly path: string
+  readonly work: DecideWork
 }
 
 /** One window of documents. */
@@ -163,6 +192,8 @@ export interface MapResult {
 export interface DecideResult {
   readonly kind: 'decide'
   readonly file: SegmentFile
+  /** What was counted, for the report: `compared`, `overflow`, … */
+  readonly counts: Readonly<Record<string, number>>
 }
 
 export interface PackResult {

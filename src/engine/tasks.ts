@@ -8,16 +8,7 @@ import { identityOf } from './identity.js'
 import type { Boundary, Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import type { RunDirectory } from './run-directory.js'
-import type {
-  DecideTask,
-  MapResult,
-  MapTask,
-  SegmentFile,
-  SegmentRef,
-  SpillBlock,
-  TaskDecisions,
-  TaskInput,
-} from './task.js'
+import type { MapResult, MapTask, SegmentFile, SegmentRef, SpillBlock, TaskDecisions, TaskInput } from './task.js'
 import type { WorkerPool } from './worker-pool.js'
 
 /** A committed task of a stage: its name and what it left. */
@@ -168,49 +159,16 @@ export class TaskPlanner {
     }
     return { task, order, parents }
   }
-
-  /** One task for each partition of a deduplication. */
-  ofPartitions(stage: Stage, boundary: Boundary, outcomes: readonly Outcome[]): DecideTask[] {
-    const dedup = boundary.dedup!
-    const keys = Array.from({ length: dedup.partitions }, (): DecideTask['keys'][number][] => [])
-    const identities = keys.map((): unknown[] => [])
-    for (const [task, { result }] of outcomes.entries()) {
-      const file = result.keys
-      if (!file) throw new GristmillError('GM_INTERNAL', 'a task before exact-dedup left no keys')
-      for (const { group, offset, length, checksum } of file.segments) {
-        keys[group]!.push({ task, path: path.join(this.#directory.keys, file.path), offset, length })
-        identities[group]!.push([task, checksum])
-      }
-    }
-    return keys.map((segments, partition) => {
-      const identity = {
-        kind: 'decide',
-        kernels: this.#prepared.kernelVersion,
-        boundary,
-        partition,
-        keys: identities[partition],
-      }
-      const name = `d${stage.index}-${identityOf(identity)}`
-      return {
-        kind: 'decide',
-        name,
-        stage: stage.index,
-        keys: segments,
-        boundary,
-        path: path.join(this.#directory.keys, `${name}.dup`),
-      }
-    })
-  }
 }
 
 /** What a boundary decided, by group: the spilling task's place, or the bucket. */
 export class Decided {
-  readonly #label: string
+  readonly #dedup: TaskDecisions['dedup']
   readonly #groups = new Map<number, { ref: SegmentRef; checksum: string }[]>()
   readonly #sample: TaskDecisions['sampleThreshold']
 
   constructor(boundary: Boundary, files: readonly SegmentFile[], outcomes: readonly Outcome[]) {
-    this.#label = boundary.dedup?.label ?? ''
+    this.#dedup = recordedAs(boundary)
     this.#sample = boundary.sample && threshold(boundary.sample, outcomes)
     for (const { path: file, segments } of files) {
       for (const { group, offset, length, checksum } of segments) {
@@ -223,13 +181,20 @@ export class Decided {
 
   of(group: number): TaskDecisions {
     const duplicates = (this.#groups.get(group) ?? []).map(({ ref }) => ref)
-    return { duplicates, sampleThreshold: this.#sample, dedupLabel: this.#label }
+    return { duplicates, sampleThreshold: this.#sample, dedup: this.#dedup }
   }
 
   /** What the rows of a group depend on. */
   identity(group: number): unknown {
     return [(this.#groups.get(group) ?? []).map(({ checksum }) => checksum), this.#sample]
   }
+}
+
+/** How the records of a boundary's deduplication name it. */
+function recordedAs({ dedup }: Boundary): TaskDecisions['dedup'] {
+  return dedup?.kind === 'minhash'
+    ? { step: dedup.label, rule: 'jaccard', threshold: dedup.threshold }
+    : { step: dedup?.label ?? '', rule: 'duplicate', threshold: undefined }
 }
 
 /** The highest hash among the `count` smallest; every row stays when there are fewer. */

@@ -24,6 +24,8 @@ export interface StageMetrics {
   /** Wall-clock seconds of this attempt's tasks; 0 when all were skipped. */
   readonly wallSeconds: number
   readonly steps: readonly StepMetrics[]
+  /** What a round of a deduplication counted; for `minhash-dedup: clusters`: pairs compared, and overflow. */
+  readonly counts?: Readonly<Record<string, number>>
 }
 
 export interface Histogram {

@@ -13,6 +13,7 @@ import type { ClassifyConfig } from '../steps/classify.js'
 import type { DecontaminateConfig } from '../steps/decontaminate.js'
 import type { ExactDedupConfig } from '../steps/exact-dedup.js'
 import type { LanguageConfig } from '../steps/language.js'
+import type { MinhashDedupConfig } from '../steps/minhash-dedup.js'
 import type { NormalizeConfig } from '../steps/normalize.js'
 import type { PackConfig } from '../steps/pack.js'
 import type { PiiConfig } from '../steps/pii.js'
@@ -124,6 +125,11 @@ export class Draft<R extends object = AnyRow> {
   /** Removes rows that equal another one. */
   exactDedup(options: Options<ExactDedupConfig> = {}): Draft<R> {
     return this.#step('exact-dedup', options)
+  }
+
+  /** Removes rows whose text is nearly that of another one. */
+  minhashDedup(options: Options<MinhashDedupConfig> = {}): Draft<R> {
+    return this.#step('minhash-dedup', options)
   }
 
   /** Shuffles all rows. */

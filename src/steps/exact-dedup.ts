@@ -6,13 +6,8 @@
  * another step's matter.
  */
 import { z } from 'zod'
-import { GristmillError, nearest } from '../core/errors.js'
-import type { Columns } from '../kernels/batch.js'
+import { findColumn, Highest, priorityOf } from './dedup-columns.js'
 import { defineGlobalStep } from './step.js'
-
-const Highest = z
-  .strictObject({ highest: z.string().describe('a numeric column; null counts as lowest') })
-  .describe('the row with the highest value of a column, the first of those')
 
 const ExactDedupConfig = z
   .strictObject({
@@ -40,31 +35,6 @@ export const exactDedup = defineGlobalStep({
   async prepare({ on, keep }, { columns, place }) {
     const compared = typeof on === 'string' ? [on] : on
     for (const name of compared) findColumn(columns, name, place)
-    if (typeof keep === 'object') {
-      const { type } = findColumn(columns, keep.highest, place)
-      if (type !== 'int64' && type !== 'float64') {
-        throw new GristmillError(
-          'GM_COLUMN_TYPE',
-          `${place}: keep.highest needs a number, but '${keep.highest}' is ${type}`,
-        )
-      }
-    }
-    const kept = typeof keep === 'object' ? { kind: 'highest', column: keep.highest } : { kind: keep }
-    return { columns, identity: null, payload: { on: compared, keep: kept } }
+    return { columns, identity: null, payload: { on: compared, keep: priorityOf(keep, columns, place) } }
   },
 })
-
-/** A column of a batch by name; throws GM_COLUMN_MISSING with the nearest name. */
-function findColumn(columns: Columns, name: string, place: string): Columns[number] {
-  const column = name === 'id' ? ({ name: 'id', type: 'string' } as const) : columns.find((c) => c.name === name)
-  if (column) return column
-  const names = ['id', ...columns.map((c) => c.name)]
-  const near = nearest(name, names)
-  throw new GristmillError(
-    'GM_COLUMN_MISSING',
-    `${place}: there is no column '${name}'; the columns are ${names.join(', ')}`,
-    {
-      ...(near !== undefined && { hint: `did you mean '${near}'?` }),
-    },
-  )
-}

@@ -9,6 +9,7 @@ import { exactDedup } from './exact-dedup.js'
 import { filter } from './filter.js'
 import { language } from './language.js'
 import { map } from './map.js'
+import { minhashDedup } from './minhash-dedup.js'
 import { normalize } from './normalize.js'
 import { pack } from './pack.js'
 import { pii } from './pii.js'
@@ -31,6 +32,8 @@ const TABLE = [
   pii,
   decontaminate,
   exactDedup,
+  exactDedup,
+  minhashDedup,
   sample,
   shuffle,
   chunk,

@@ -1,0 +1,10 @@
+/**
+ * What a plan asks of the MinHash kernels; rows meet them at a boundary (`engine/spill-output.ts`).
+ */
+import { addon, native } from './native.js'
+
+/** Bands of a signature and minima in each; undefined when there are too few permutations for the threshold. */
+export function chooseBands(permutations: number, threshold: number): { bands: number; rows: number } | undefined {
+  const bands = native(() => addon.chooseBands(permutations, threshold))
+  return bands === null ? undefined : (JSON.parse(bands) as { bands: number; rows: number })
+}
