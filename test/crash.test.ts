@@ -25,25 +25,25 @@ interface Whole {
 
 const root = mkdtempSync(join(tmpdir(), 'gristmill-crash-'))
 let whole: Whole
+let near: Whole | undefined
 beforeAll(async () => {
-  whole = await undisturbed()
+  whole = await undisturbed('exact-dedup')
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-async function undisturbed(): Promise<Whole> {
+/** A run with a decision, and one with a decision in rounds. */
+async function undisturbed(dedup: 'exact-dedup' | 'minhash-dedup'): Promise<Whole> {
   manyTasks(root, 8)
   wordTokenizer(root)
-  const file = pipelineFile(root, {
-    source: { paths: ['data'] },
-    steps: [
-      'exact-dedup',
-      { shuffle: { seed: 7 } },
-      { tokenize: { tokenizer: './tokenizer.json' } },
-      { pack: { length: 256 } },
-    ],
-    sink: { format: 'megatron' },
-  })
-  const out = join(root, 'whole')
+  const steps = [
+    dedup,
+    { shuffle: { seed: 7 } },
+    { tokenize: { tokenizer: './tokenizer.json' } },
+    { pack: { length: 256 } },
+  ]
+  const pipeline = { source: { paths: ['data'] }, steps, sink: { format: 'megatron' } }
+  const file = pipelineFile(root, pipeline, `${dedup}.yaml`)
+  const out = join(root, `whole-${dedup}`)
   await runWell(file, out, ['--workers', String(WORKERS)])
   const { attempts } = manifestOf(out)
   expect(attempts).toHaveLength(1)
@@ -109,9 +109,20 @@ test.each([
   await expectResumed(out)
 })
 
+test.each([
+  ['the first bucket', 0],
+  ['a moment later', 15],
+  ['among the sets', 60],
+  ['about the clusters', 150],
+])('killed while near-duplicates are decided, %s, a run resumes to the same bytes', async (_when, afterMs) => {
+  near ??= await undisturbed('minhash-dedup')
+  const out = join(root, `killed-near-${afterMs}`)
+  await killAt(near.file, out, appears(join(out, 'commits'), /^d0-/, afterMs))
+  await expectResumed(out, near)
+})
+
 /** Runs to the end: the same bytes, every task committed once over all attempts. */
-async function expectResumed(out: string): Promise<void> {
-  const { file, tasks, outputs } = whole
+async function expectResumed(out: string, { file, tasks, outputs }: Whole = whole): Promise<void> {
   await runWell(file, out, ['--workers', String(WORKERS), '--quiet'])
   expect(outputsOf(out)).toEqual(outputs)
   const { attempts } = manifestOf(out)

@@ -53,6 +53,17 @@ test('deduplicated, shuffled, tokenised and packed: many files', async () => {
   expect(shards.length).toBeGreaterThan(1)
 })
 
+test('near-duplicates removed, then shuffled: many files', async () => {
+  const root = testFolder('determinism')
+  manyTasks(root, 6, { duplicates: 0.3 })
+  const steps = [{ 'minhash-dedup': { keep: 'longest', threshold: 0.7 } }, { shuffle: { seed: 1 } }]
+  const file = pipelineFile(root, { source: { paths: ['data/**/*.jsonl.gz'] }, steps, sink: { format: 'jsonl' } })
+  await checkSame(root, file)
+  const { totals, attempts } = manifestOf(join(root, 'runs', 'one'))
+  expect(totals.removed).toBeGreaterThan(totals.rowsIn * 0.2)
+  expect(attempts[0]?.tasksRun).toBeGreaterThan(14) // six files, twice; three rounds and the sets
+})
+
 test('rows to Parquet, plain files with a predicate and a filter', async () => {
   const root = testFolder('determinism')
   for (const seed of [1, 2, 3]) place(join(root, `in/${seed}.jsonl`), jsonLines({ seed, bytes: 12 * 2 ** 20 }))

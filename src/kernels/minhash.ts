@@ -8,3 +8,8 @@ export function chooseBands(permutations: number, threshold: number): { bands: n
   const bands = native(() => addon.chooseBands(permutations, threshold))
   return bands === null ? undefined : (JSON.parse(bands) as { bands: number; rows: number })
 }
+
+/** A text as `minhash-dedup` cuts it into shingles. */
+export function simplifyText(text: string, normalize: 'datatrove' | 'none'): string {
+  return native(() => addon.simplifyText(text, normalize))
+}

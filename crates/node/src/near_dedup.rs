@@ -5,7 +5,8 @@ use gristmill_kernels::dedup::minhash::bands::Bands;
 use gristmill_kernels::dedup::minhash::cluster::{self, ClusterOptions, Part};
 use gristmill_kernels::dedup::minhash::keys::BandKeyWriter;
 use gristmill_kernels::dedup::minhash::sets::SetWriter;
-use gristmill_kernels::dedup::minhash::{MinhashOptions, buckets, components};
+use gristmill_kernels::dedup::minhash::simplify::Simplified;
+use gristmill_kernels::dedup::minhash::{MinhashOptions, Normalize, buckets, components};
 use gristmill_kernels::order::spill::Shuffle;
 use napi_derive::napi;
 
@@ -177,5 +178,16 @@ pub fn decide_clusters(
             "compared": clustered.compared,
             "overflow": clustered.overflow,
         }))
+    })
+}
+
+/// A text as it is cut into shingles; `normalize` is `datatrove` or `none`.
+#[napi]
+pub fn simplify_text(text: String, normalize: String) -> napi::Result<String> {
+    guard("dedup.simplify", || {
+        let normalize: Normalize = parse("normalize", &to_json(&normalize)?)?;
+        let mut simplified = Simplified::default();
+        simplified.set(&text, normalize);
+        Ok(simplified.text().to_owned())
     })
 }

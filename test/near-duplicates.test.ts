@@ -1,0 +1,275 @@
+/**
+ * `minhash-dedup` against counting: every pair of documents that shares a shingle is compared in plain
+ * JavaScript, and no removal may be of a document less similar to its keeper than the threshold.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { manifestOf, metricsOf, outputsOf, pipelineFile, runWell, testFolder } from './command.js'
+import { mobyDick, place, random } from './corpora.js'
+import { oracle } from './python.js'
+
+interface Document {
+  readonly id: string
+  readonly text: string
+  readonly score?: number
+}
+
+interface Removal {
+  readonly id: string
+  readonly step: string
+  readonly rule: string
+  readonly value: number
+  readonly threshold: number
+  readonly keeper: string
+  readonly cluster: string
+  readonly cluster_size: number
+}
+
+interface Decided {
+  readonly root: string
+  readonly kept: readonly string[]
+  readonly removed: readonly Removal[]
+}
+
+/** Runs the step over documents and reads what stayed and what went. */
+async function dedup(documents: readonly Document[], options: object = {}, folder?: string): Promise<Decided> {
+  const root = folder ?? testFolder('near')
+  place(join(root, 'in/a.jsonl'), documents.map((document) => `${JSON.stringify(document)}\n`).join(''))
+  const sink = { format: 'jsonl', compression: 'none' }
+  const file = pipelineFile(root, { source: { paths: ['in'] }, steps: [{ 'minhash-dedup': options }], sink })
+  const out = join(root, 'out')
+  await runWell(file, out, ['--workers', '2'])
+  const lines = (name: string): string[] =>
+    readFileSync(join(out, 'shards', name), 'utf8')
+      .trimEnd()
+      .split('\n')
+  const kept = readdirSync(join(out, 'shards')).toSorted().flatMap(lines)
+  const removed = manifestOf(out).removed.map(({ name }) => join(out, name))
+  const records = removed.length === 0 ? [] : (oracle('read_rows.py', removed) as { rows: Removal[] }[])
+  return {
+    root,
+    kept: kept.map((line) => (JSON.parse(line) as Document).id),
+    removed: records.flatMap(({ rows }) => rows),
+  }
+}
+
+/** Shingles of five words, numbers and punctuation as datatrove has them; for ASCII. */
+function shinglesOf(text: string): Set<string> {
+  const simple = text
+    .toLowerCase()
+    .replaceAll(/\d+([.,]\d+)?/gu, '0')
+    .replaceAll(/[^a-z0]+/gu, ' ')
+    .trim()
+  const words = simple.split(' ')
+  return new Set(words.slice(4).map((_, at) => words.slice(at, at + 5).join(' ')))
+}
+
+function jaccard(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
+  let shared = 0
+  for (const shingle of a) if (b.has(shingle)) shared += 1
+  return shared / (a.size + b.size - shared)
+}
+
+/** Similarity of all pairs that share a shingle, by the places of the documents. */
+function similarPairs(sets: readonly ReadonlySet<string>[]): { a: number; b: number; similarity: number }[] {
+  const places = new Map<string, number[]>()
+  for (const [at, set] of sets.entries()) {
+    for (const shingle of set) {
+      const list = places.get(shingle)
+      if (list) list.push(at)
+      else places.set(shingle, [at])
+    }
+  }
+  const pairs = new Set<number>()
+  for (const list of places.values())
+    for (const [index, a] of list.entries()) for (const b of list.slice(index + 1)) pairs.add(a * sets.length + b)
+  return [...pairs].map((pair) => {
+    const [a, b] = [Math.floor(pair / sets.length), pair % sets.length]
+    return { a, b, similarity: jaccard(sets[a]!, sets[b]!) }
+  })
+}
+
+/** Every removal is of a row that is gone, because of one that is there and as similar as stated. */
+function checkRemovals(documents: readonly Document[], { kept, removed }: Decided, threshold: number): void {
+  const sets = new Map(documents.map(({ id, text }) => [id, shinglesOf(text)]))
+  expect([...kept, ...removed.map(({ id }) => id)].toSorted()).toEqual(documents.map(({ id }) => id).toSorted())
+  const there = new Set(kept)
+  const sizes = new Map<string, number>()
+  for (const { cluster } of removed) sizes.set(cluster, (sizes.get(cluster) ?? 1) + 1)
+  for (const { id, keeper, value, rule, cluster, cluster_size: size, ...record } of removed) {
+    expect(there.has(keeper), `${keeper}, the keeper of ${id}, is gone`).toBe(true)
+    expect(value).toBe(jaccard(sets.get(id)!, sets.get(keeper)!))
+    expect(value).toBeGreaterThanOrEqual(threshold)
+    expect([rule, record.threshold, size]).toEqual(['jaccard', threshold, sizes.get(cluster)])
+  }
+}
+
+/** 2,600 passages of Moby Dick, each followed by one or more copies in which words were changed. */
+function perturbed(): Document[] {
+  const words = mobyDick()
+    .replaceAll(/[^ -~]+/gu, ' ')
+    .split(/ +/u)
+  const next = random(11)
+  const documents: Document[] = []
+  for (let n = 0; n < 2600; n++) {
+    const passage = words.slice(n * 78, n * 78 + 60 + Math.floor(next() * 90))
+    documents.push({ id: `${n}`, text: passage.join(' ') })
+    let copy = passage
+    for (let generation = 1; next() < (generation === 1 ? 0.9 : 0.3); generation++) {
+      // A changed word changes five shingles; a copy of a copy is a chain.
+      const rate = [0, 0.002, 0.008, 0.015, 0.03][Math.floor(next() * 5)]!
+      copy = copy.map((word) => (next() < rate ? `changed${Math.floor(next() * 1e6)}` : word))
+      documents.push({ id: `${n}-${generation}`, text: copy.join(' ') })
+    }
+  }
+  return documents
+}
+
+test('finds near-duplicates among 5,000 passages and removes none that is not one', async () => {
+  const documents = perturbed()
+  expect(documents.length).toBeGreaterThan(5000)
+  const decided = await dedup(documents)
+  checkRemovals(documents, decided, 0.8)
+  const stays = new Set(decided.kept)
+  const pairs = similarPairs(documents.map(({ text }) => shinglesOf(text)))
+  /** Share of the pairs this similar of which not both stayed. */
+  const recall = (from: number, to: number): number => {
+    const similar = pairs.filter(({ similarity }) => similarity >= from && similarity < to)
+    expect(similar.length).toBeGreaterThan(200)
+    return (
+      similar.filter(({ a, b }) => !(stays.has(documents[a]!.id) && stays.has(documents[b]!.id))).length /
+      similar.length
+    )
+  }
+  expect(recall(0.9, 2)).toBeGreaterThanOrEqual(0.97)
+  expect(recall(0.85, 0.9)).toBeGreaterThanOrEqual(0.95)
+  // What visiting rows in order and comparing all would have left.
+  const near = new Map<number, number[]>()
+  for (const { a, b, similarity } of pairs) if (similarity >= 0.8) near.set(b, [...(near.get(b) ?? []), a])
+  const ideal = new Set<number>()
+  for (const at of documents.keys()) if (!near.get(at)?.some((before) => ideal.has(before))) ideal.add(at)
+  const same = documents.filter(({ id }, at) => ideal.has(at) === stays.has(id)).length
+  expect(same / documents.length).toBeGreaterThan(0.99)
+}, 120_000)
+
+/** A, then A₁ in which some words are others, then A₂ in which more are: A and A₂ are less alike than the threshold. */
+function chain(): Document[] {
+  const words = Array.from(
+    { length: 300 },
+    (_, n) => `w${String.fromCodePoint(97 + (n % 26))}${'abcdefghijkl'[Math.floor(n / 26)]}`,
+  )
+  const change = (from: number, to: number, base: readonly string[]): string[] =>
+    base.map((word, at) => (at >= from && at < to && at % 5 === 0 ? `${word}x` : word))
+  const first = change(0, 30, words)
+  const second = change(150, 180, first)
+  return [words, first, second].map((list, n) => ({ id: `A${n}`, text: list.join(' '), score: n }))
+}
+
+test('a chain is cut where rows are no longer alike, unless transitive clusters are asked for', async () => {
+  const documents = chain()
+  const [a, b, c] = documents.map(({ text }) => shinglesOf(text)) as [Set<string>, Set<string>, Set<string>]
+  expect(jaccard(a, b)).toBeGreaterThanOrEqual(0.8)
+  expect(jaccard(b, c)).toBeGreaterThanOrEqual(0.8)
+  expect(jaccard(a, c)).toBeLessThan(0.8)
+  const greedy = await dedup(documents)
+  expect(greedy.kept).toEqual(['A0', 'A2'])
+  checkRemovals(documents, greedy, 0.8)
+  const transitive = await dedup(documents, { cluster: 'transitive' })
+  expect(transitive.kept).toEqual(['A0'])
+  expect(transitive.removed.map(({ id, keeper, value }) => [id, keeper, value])).toEqual([
+    ['A1', 'A0', jaccard(a, b)],
+    ['A2', 'A0', jaccard(a, c)],
+  ])
+  expect(new Set(transitive.removed.map(({ cluster, cluster_size: size }) => `${cluster} ${size}`)).size).toBe(1)
+})
+
+test('the row that stays is the first in keeper order', async () => {
+  const documents = chain().map((document) => ({
+    ...document,
+    text: `${document.text} ${'tail '.repeat(document.score ?? 0)}`,
+  }))
+  expect((await dedup(documents, { keep: { highest: 'score' } })).kept).toEqual(['A0', 'A2'])
+  const [, b, c] = documents
+  expect((await dedup([b!, c!], { keep: 'longest' })).removed.map(({ id, keeper }) => [id, keeper])).toEqual([
+    ['A1', 'A2'],
+  ])
+  expect((await dedup([b!, c!], { keep: 'first' })).removed.map(({ id, keeper }) => [id, keeper])).toEqual([
+    ['A2', 'A1'],
+  ])
+  expect((await dedup([b!, c!], { keep: { highest: 'score' } })).kept).toEqual(['A2'])
+})
+
+test('2,000 pages that share 60 % boilerplate all stay', async () => {
+  const next = random(5)
+  const word = (): string =>
+    `p${Math.floor(next() * 1e9)
+      .toString(36)
+      .replaceAll(/\d/gu, 'q')}`
+  const boilerplate = Array.from({ length: 120 }, word).join(' ')
+  const pages = Array.from({ length: 2000 }, (_, n) => ({
+    id: `${n}`,
+    text: `${boilerplate} ${Array.from({ length: 80 }, word).join(' ')}`,
+  }))
+  const decided = await dedup(pages)
+  checkRemovals(pages, decided, 0.8)
+  expect(decided.removed).toEqual([])
+}, 60_000)
+
+test('pages of one template cost no more than their leaders, and what was not compared is counted', async () => {
+  const next = random(6)
+  const words = Array.from(
+    { length: 200 },
+    (_, n) => `t${'abcdefghij'[Math.floor(n / 26)]}${String.fromCodePoint(97 + (n % 26))}`,
+  )
+  // 0.6 alike: most pairs meet in some band, none is a duplicate.
+  const pages = Array.from({ length: 3000 }, (_, n) => ({
+    id: `${n}`,
+    text: words
+      .map((word, at) =>
+        at % 20 === 0
+          ? `${word}${next()
+              .toString(36)
+              .replaceAll(/[^a-z]/gu, '')}`
+          : word,
+      )
+      .join(' '),
+  }))
+  const { root, removed } = await dedup(pages)
+  expect(removed).toEqual([])
+  const clusters = metricsOf(join(root, 'out')).stages.find(({ name }) => name === 'minhash-dedup: clusters')!
+  expect(clusters.counts!['overflow']).toBeGreaterThan(0)
+  expect(clusters.counts!['compared']).toBeLessThan(3000 * 64 * 16)
+}, 60_000)
+
+test('what cannot be a duplicate stays: no words, and texts shorter than a shingle that differ', async () => {
+  const texts = ['', '  ...  ', '', 'one', 'One!', 'two', '床前明月光', '床前明月光。', '疑是地上霜']
+  const { kept, removed } = await dedup(texts.map((text, n) => ({ id: `${n}`, text })))
+  expect(kept).toEqual(['0', '1', '2', '3', '5', '6', '8'])
+  expect(removed.map(({ id, keeper, value }) => [id, keeper, value])).toEqual([
+    ['4', '3', 1],
+    ['7', '6', 1],
+  ])
+})
+
+test('a configuration that cannot work is refused before anything runs', async () => {
+  const check = async (options: object, message: RegExp): Promise<void> =>
+    expect(dedup([{ id: 'a', text: 'b', score: 1 }], options)).rejects.toThrow(message)
+  await check({ permutations: 4, threshold: 0.1 }, /GM_CONFIG.*4 permutations are too few/su)
+  await check({ keep: { highest: 'scores' } }, /GM_COLUMN_MISSING.*'scores'/su)
+  await check({ keep: { highest: 'text' } }, /GM_COLUMN_TYPE.*needs a number/su)
+  await check({ threshold: 1.2 }, /threshold/u)
+})
+
+test('the same rows stay whatever follows the step', async () => {
+  const documents = perturbed().slice(0, 500)
+  const { root, kept } = await dedup(documents)
+  const sink = { format: 'jsonl', compression: 'none' }
+  const steps = ['minhash-dedup', { shuffle: { seed: 3 } }]
+  const file = pipelineFile(root, { source: { paths: ['in'] }, steps, sink }, 'shuffled.yaml')
+  const out = join(root, 'shuffled')
+  await runWell(file, out)
+  const shards = Object.keys(outputsOf(out, ['shards'])).filter((name) => name.endsWith('.jsonl'))
+  const shuffled = shards.flatMap((name) => readFileSync(join(out, name), 'utf8').trimEnd().split('\n'))
+  expect(shuffled.map((line) => (JSON.parse(line) as Document).id).toSorted()).toEqual([...kept].toSorted())
+})
