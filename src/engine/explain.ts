@@ -4,6 +4,7 @@
 import { freeBytes } from '../io/space.js'
 import { openStores } from '../io/stores.js'
 import { Batch, type Columns } from '../kernels/batch.js'
+import { estimateNearDuplicates } from '../kernels/minhash.js'
 import { Chain } from './chain.js'
 import { planMemory } from './memory.js'
 import type { PipelineDefinition } from './pipeline.js'
@@ -43,6 +44,8 @@ interface Rates {
   readonly secondsPerByte: number
   /** Bytes that leave the chain for a byte that enters. */
   readonly outputShare: number
+  /** Bytes of input for a row of it. */
+  readonly rowBytes: number
 }
 
 /** Rates of reading, spilling and writing a byte, in bytes a second: ordinary values of one core. */
@@ -65,8 +68,9 @@ export async function explain(
       return sampleRows({ source, splits, sourceColumns, sourceOptions, where, stores, signal })
     })
     const spills = plan.stages.filter((stage) => stage.boundary).length
+    const near = nearDuplicates(plan, { decodedBytes, rowBytes: rates.rowBytes, workers: context.workers })
     // Before the last spill is read to its end, it and the one before it may both be there.
-    const spillBytes = Math.min(2, spills) * decodedBytes
+    const spillBytes = Math.min(2, spills) * decodedBytes + near.diskBytes
     const outputBytes = Math.round(decodedBytes * rates.outputShare)
     const folder = context.scratch ?? (context.out?.startsWith('s3:') ? '.' : context.out) ?? definition.baseFolder
     const free = await freeBytes(folder)
@@ -85,7 +89,7 @@ export async function explain(
       memory: {
         budgetBytes: memory.budgetBytes,
         minimumBytes: memory.minimumBytes,
-        expectedBytes: memory.expectedBytes,
+        expectedBytes: Math.min(memory.budgetBytes, Math.max(memory.expectedBytes, near.memoryBytes)),
       },
       disk: { peakScratchBytes: spillBytes, outputBytes, freeBytes: free },
       seconds: { estimate: (decodedBytes * (rates.secondsPerByte + (1 + 2 * spills) / IO_RATE)) / context.workers },
@@ -95,6 +99,33 @@ export async function explain(
     }
   } finally {
     stores.close()
+  }
+}
+
+/** Share of the text that is taken to belong to candidates, and the bytes of their sets for a byte of it. */
+const SETS = { candidates: 0.3, bytesPerByte: 8 / 6 } as const
+/** Memory of a run that decides; what the decision takes comes on top. */
+const DECIDING_BYTES = 192 * 2 ** 20
+
+/** What the largest of a plan's near-duplicate deduplications takes beside the spill. */
+function nearDuplicates(
+  plan: Plan,
+  {
+    decodedBytes,
+    rowBytes,
+    workers,
+  }: { readonly decodedBytes: number; readonly rowBytes: number; readonly workers: number },
+): { memoryBytes: number; diskBytes: number } {
+  const estimates = plan.stages.flatMap(({ boundary }) => {
+    if (boundary?.dedup?.kind !== 'minhash') return []
+    const { bands, partitions } = boundary.dedup
+    const estimate = estimateNearDuplicates(decodedBytes / rowBytes, { bands, partitions, workers })
+    const sets = decodedBytes * SETS.candidates * SETS.bytesPerByte
+    return [{ memoryBytes: DECIDING_BYTES + estimate.memoryBytes, diskBytes: Math.round(estimate.diskBytes + sets) }]
+  })
+  return {
+    memoryBytes: Math.max(0, ...estimates.map(({ memoryBytes }) => memoryBytes)),
+    diskBytes: Math.max(0, ...estimates.map(({ diskBytes }) => diskBytes)),
   }
 }
 
@@ -146,9 +177,10 @@ async function measure(
   sample: () => Promise<Batch>,
 ): Promise<Rates> {
   const known = prepared.splits.filter((split) => split.kind === 'split' || split.file.url !== '-')
-  if (known.every((split) => split.bytes === 0)) return { secondsPerByte: 0, outputShare: 1 }
+  if (known.every((split) => split.bytes === 0)) return { secondsPerByte: 0, outputShare: 1, rowBytes: 1 }
   let batch = await sample()
   const { bytes } = batch
+  const rowBytes = Math.max(1, bytes / Math.max(1, batch.rows))
   // Once to warm up (tokenizer caches), once to measure.
   const copy = batch.toIpc()
   for (const stage of plan.stages) {
@@ -164,5 +196,7 @@ async function measure(
   }
   const seconds = (performance.now() - start) / 1000
   using out = batch
-  return { secondsPerByte: bytes === 0 ? 0 : seconds / bytes, outputShare: bytes === 0 ? 1 : out.bytes / bytes }
+  return bytes === 0
+    ? { secondsPerByte: 0, outputShare: 1, rowBytes }
+    : { secondsPerByte: seconds / bytes, outputShare: out.bytes / bytes, rowBytes }
 }

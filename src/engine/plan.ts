@@ -18,6 +18,7 @@ const PARTITION_BYTES = { exact: 256 * 2 ** 20, minhash: 128 * 2 ** 20 } as cons
 /** Payload of `exact-dedup`. */
 export interface DedupPayload {
   readonly on: readonly string[]
+  readonly normalize: 'none' | 'datatrove' | 'url'
   readonly keep: { readonly kind: 'first' | 'last' | 'longest' } | { readonly kind: 'highest'; readonly column: string }
 }
 /** Payload of `minhash-dedup`; see crates/kernels/src/dedup/minhash/mod.rs. */

@@ -13,3 +13,11 @@ export function chooseBands(permutations: number, threshold: number): { bands: n
 export function simplifyText(text: string, normalize: 'datatrove' | 'none'): string {
   return native(() => addon.simplifyText(text, normalize))
 }
+
+/** What a near-duplicate deduplication takes besides what a run always takes; shingle sets come on top. */
+export function estimateNearDuplicates(
+  rows: number,
+  { bands, partitions, workers }: { readonly bands: number; readonly partitions: number; readonly workers: number },
+): { readonly memoryBytes: number; readonly diskBytes: number } {
+  return native(() => addon.estimateNearDuplicates(rows, bands, partitions, workers))
+}

@@ -15,6 +15,12 @@ const ExactDedupConfig = z
       .union([z.string(), z.array(z.string()).min(1)])
       .default('text')
       .describe('column or columns that must be equal; a row in which all of them are null equals nothing'),
+    normalize: z
+      .enum(['none', 'datatrove', 'url'])
+      .default('none')
+      .describe(
+        'what strings are compared without: nothing, what datatrove simplifies (case, punctuation, numbers, accents), or what makes no difference in a url',
+      ),
     keep: z
       .union([z.enum(['first', 'last', 'longest']), Highest])
       .default('first')
@@ -32,9 +38,9 @@ export const exactDedup = defineGlobalStep({
   example: '- exact-dedup: { on: text, keep: first }',
   config: ExactDedupConfig,
 
-  async prepare({ on, keep }, { columns, place }) {
+  async prepare({ on, normalize, keep }, { columns, place }) {
     const compared = typeof on === 'string' ? [on] : on
     for (const name of compared) findColumn(columns, name, place)
-    return { columns, identity: null, payload: { on: compared, keep: priorityOf(keep, columns, place) } }
+    return { columns, identity: null, payload: { on: compared, normalize, keep: priorityOf(keep, columns, place) } }
   },
 })

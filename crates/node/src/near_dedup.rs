@@ -3,6 +3,7 @@
 use gristmill_kernels::KernelError;
 use gristmill_kernels::dedup::minhash::bands::Bands;
 use gristmill_kernels::dedup::minhash::cluster::{self, ClusterOptions, Part};
+use gristmill_kernels::dedup::minhash::estimate::{Corpus, Estimate};
 use gristmill_kernels::dedup::minhash::keys::BandKeyWriter;
 use gristmill_kernels::dedup::minhash::sets::SetWriter;
 use gristmill_kernels::dedup::minhash::simplify::Simplified;
@@ -12,7 +13,7 @@ use napi_derive::napi;
 
 use crate::batch::NativeBatch;
 use crate::global::{NativeBlockPlace, NativeSpillFile, parse, to_json};
-use crate::guard::guard;
+use crate::guard::{guard, unsigned};
 
 /// The bands of so many permutations at a threshold; JSON `{bands, rows}`, null when there are too few.
 #[napi]
@@ -179,6 +180,23 @@ pub fn decide_clusters(
             "overflow": clustered.overflow,
         }))
     })
+}
+
+/// What a near-duplicate deduplication takes, in bytes.
+#[napi(object)]
+pub struct NativeEstimate {
+    /// Most memory at a time, besides what a run always takes.
+    pub memory_bytes: f64,
+    /// Keys and buckets on disk.
+    pub disk_bytes: f64,
+}
+
+/// Estimates a near-duplicate deduplication of so many rows.
+#[napi]
+pub fn estimate_near_duplicates(rows: f64, bands: u32, partitions: u32, workers: u32) -> NativeEstimate {
+    let corpus = Corpus { rows: unsigned(rows), bands, partitions };
+    let Estimate { memory_bytes, disk_bytes } = Estimate::new(corpus, workers);
+    NativeEstimate { memory_bytes: memory_bytes as f64, disk_bytes: disk_bytes as f64 }
 }
 
 /// A text as it is cut into shingles; `normalize` is `datatrove` or `none`.

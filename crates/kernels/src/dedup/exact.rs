@@ -24,10 +24,26 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use crate::batch::{self, Batch};
 use crate::dedup::keep::{Keep, higher, priorities};
+use crate::dedup::minhash::Normalize;
+use crate::dedup::minhash::simplify::Simplified;
 use crate::dedup::segments::{Segment, SegmentWriter};
+use crate::dedup::url::normalize_url;
 use crate::dedup::verdicts::{RowPlace, VerdictWriter};
 use crate::error::{KernelError, Result};
 use crate::order::spill::Shuffle;
+
+/// What strings are compared without.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Compare {
+    /// Nothing: byte for byte.
+    #[default]
+    None,
+    /// What datatrove's `simplify_text` takes away; see [`simplify`](crate::dedup::minhash::simplify).
+    Datatrove,
+    /// What makes no difference in a URL; see [`url`](crate::dedup::url).
+    Url,
+}
 
 /// What makes rows equal, and which stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +51,9 @@ use crate::order::spill::Shuffle;
 pub struct ExactOptions {
     /// Columns that must all be equal.
     pub on: Vec<String>,
+    /// How the strings among them are compared.
+    #[serde(default)]
+    pub normalize: Compare,
     /// Which row stays.
     pub keep: Keep,
     /// Number of partitions, at least 1.
@@ -71,7 +90,7 @@ impl KeyWriter {
     /// # Errors
     /// `ColumnMissing` or `ColumnType` when the batch lacks a key or priority column.
     pub fn add(&mut self, batch: &Batch) -> Result<()> {
-        let hashes = hash_rows(batch, &self.options.on)?;
+        let hashes = hash_rows(batch, &self.options)?;
         let priority = priorities(batch, &self.options.keep)?;
         for (row, hash) in hashes.into_iter().enumerate() {
             let ordinal = self.rows + row as u32;
@@ -133,11 +152,13 @@ impl KeyPart {
 }
 
 /// Hash of each row's key columns; `None` where all of them are null.
-fn hash_rows(batch: &Batch, on: &[String]) -> Result<Vec<Option<u128>>> {
-    if let [only] = on
+fn hash_rows(batch: &Batch, options: &ExactOptions) -> Result<Vec<Option<u128>>> {
+    let on = &options.on;
+    let mut strings = Strings { compare: options.normalize, ..Strings::default() };
+    if let [only] = &on[..]
         && let Ok(text) = batch.text(only)
     {
-        return Ok(text.iter().map(|value| value.map(|value| xxh3_128(value.as_bytes()))).collect());
+        return Ok(text.iter().map(|value| value.map(|value| xxh3_128(strings.normal(value)))).collect());
     }
     let columns: Vec<&ArrayRef> = on.iter().map(|name| batch.column(name)).collect::<Result<_>>()?;
     let mut hasher = Xxh3Default::new();
@@ -148,25 +169,55 @@ fn hash_rows(batch: &Batch, on: &[String]) -> Result<Vec<Option<u128>>> {
             }
             hasher.reset();
             for (name, column) in on.iter().zip(&columns) {
-                hash_value(&mut hasher, name, column, row)?;
+                hash_value(&mut hasher, &mut strings, name, column, row)?;
             }
             Ok(Some(hasher.digest128()))
         })
         .collect()
 }
 
+/// Makes strings ready to be compared; reused from row to row.
+#[derive(Default)]
+struct Strings {
+    compare: Compare,
+    simplified: Simplified,
+    url: String,
+}
+
+impl Strings {
+    fn normal<'a>(&'a mut self, value: &'a str) -> &'a [u8] {
+        match self.compare {
+            Compare::None => value.as_bytes(),
+            Compare::Datatrove => {
+                self.simplified.set(value, Normalize::Datatrove);
+                self.simplified.text().as_bytes()
+            }
+            Compare::Url => {
+                normalize_url(value, &mut self.url);
+                self.url.as_bytes()
+            }
+        }
+    }
+}
+
 /// Adds one value, self-delimiting, so that ("a", "bc") and ("ab", "c") differ.
-fn hash_value(hasher: &mut Xxh3Default, name: &str, column: &ArrayRef, row: usize) -> Result<()> {
+fn hash_value(
+    hasher: &mut Xxh3Default,
+    strings: &mut Strings,
+    name: &str,
+    column: &ArrayRef,
+    row: usize,
+) -> Result<()> {
     if column.is_null(row) {
         hasher.update(&[0]);
         return Ok(());
     }
     match column.data_type() {
         DataType::Utf8 => {
-            let value = column.as_string::<i32>().value(row);
+            let value = strings.normal(column.as_string::<i32>().value(row));
             hasher.update(&[1]);
             hasher.update(&(value.len() as u64).to_le_bytes());
-            hasher.update(value.as_bytes());
+            hasher.update(value);
         }
         DataType::Int64 => {
             hasher.update(&[2]);

@@ -11,7 +11,7 @@ use crate::dedup::segments::{Segment, SegmentWriter};
 use crate::error::{KernelError, Result};
 
 /// Bytes gathered for all groups before they are written.
-const BUFFER_BYTES: usize = 64 << 20;
+pub(super) const BUFFER_BYTES: usize = 64 << 20;
 
 /// What [`deal`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,7 @@ pub mod bands;
 pub mod buckets;
 pub mod cluster;
 pub mod components;
+pub mod estimate;
 pub mod keys;
 pub mod sets;
 pub mod shingles;
