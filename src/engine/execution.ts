@@ -14,6 +14,7 @@ import type { MemoryGuard } from './memory.js'
 import type { Boundary, Plan, Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import type { RunDirectory } from './run-directory.js'
+import { StageProgress } from './stage-progress.js'
 import { Decided, type Outcome, type PlannedTask, TaskPlanner } from './tasks.js'
 import type { DecideResult, PackResult, PackTask, StageSetup, Task, TaskResult } from './task.js'
 import type { WorkerPool } from './worker-pool.js'
@@ -29,24 +30,6 @@ export interface ExecutionContext {
   readonly onEvent: (event: RunEvent) => void
 }
 
-/** How often progress events come. */
-const PROGRESS_MS = 200
-
-/** Counts of a stage while it runs. */
-interface StageProgress {
-  readonly stage: Stage
-  readonly totalBytes: number
-  readonly started: number
-  tasks: number
-  done: number
-  run: number
-  skipped: number
-  rows: number
-  bytes: number
-  /** Rows and bytes of tasks under way. */
-  readonly active: Map<string, { rows: number; bytes: number }>
-}
-
 export class Execution {
   readonly #context: ExecutionContext
   readonly #planner: TaskPlanner
@@ -57,7 +40,6 @@ export class Execution {
   readonly stages: StageMetrics[] = []
   tasksRun = 0
   tasksSkipped = 0
-  #lastProgress = 0
 
   constructor(context: ExecutionContext) {
     this.#context = context
@@ -216,7 +198,7 @@ export class Execution {
   }
 
   async #runStage(stage: Stage, planned: PlannedTask[] | undefined): Promise<Outcome[]> {
-    const progress = this.#startProgress(stage, planned)
+    const progress = this.#progressOf(stage, planned)
     const known = planned?.length ?? this.#context.prepared.splits.length
     this.#context.onEvent({ event: 'stage', stage: stage.name, tasks: known, skipped: 0 })
     const outcomes: (Outcome & { order: readonly [number, number] })[] = []
@@ -240,28 +222,34 @@ export class Execution {
       }
       await removeRead(task)
       steps.push([...result.steps])
-      progress.done += 1
-      progress.rows += result.counts.rowsIn
-      progress.bytes += result.counts.decodedBytes
+      progress.add(result.counts)
       outcomes.push({ name: task.name, result: mapResultOf(directory.commitOf(task.name)!), order })
-      this.#reportProgress(progress, false)
+      progress.report()
     })
-    this.#reportProgress(progress, true)
+    progress.end()
     this.stages.push({
       name: stage.name,
       tasksRun: progress.run,
       tasksSkipped: progress.skipped,
-      wallSeconds: progress.run === 0 ? 0 : (performance.now() - progress.started) / 1000,
+      wallSeconds: progress.run === 0 ? 0 : progress.seconds,
       steps: addStepMetrics(steps),
     })
     return outcomes.toSorted((a, b) => a.order[0] - b.order[0] || a.order[1] - b.order[1])
+  }
+
+  #progressOf(stage: Stage, planned: readonly PlannedTask[] | undefined): StageProgress {
+    const { prepared, onEvent } = this.#context
+    const totalBytes = planned
+      ? this.outcomes[stage.index - 1]!.reduce((sum, { result }) => sum + (result.spill?.bytes ?? 0), 0)
+      : prepared.splits.reduce((sum, split) => sum + split.bytes, 0)
+    return new StageProgress(stage.name, { tasks: planned?.length ?? 0, totalBytes, onEvent })
   }
 
   async #runMap(stage: Stage, task: Task, progress: StageProgress): Promise<TaskResult> {
     progress.run += 1
     const result = await this.#execute(task, stage.name, (rows, bytes) => {
       progress.active.set(task.name, { rows, bytes })
-      this.#reportProgress(progress, false)
+      progress.report()
     })
     progress.active.delete(task.name)
     return result
@@ -347,47 +335,6 @@ export class Execution {
     await iterator.return?.()
     if (signal.aborted) throw new GristmillError('GM_INTERRUPTED', 'the run was interrupted')
     if (failures.length > 0) throw mainFailure(failures)
-  }
-
-  #startProgress(stage: Stage, planned: readonly PlannedTask[] | undefined): StageProgress {
-    const { prepared } = this.#context
-    const totalBytes = planned
-      ? this.outcomes[stage.index - 1]!.reduce((sum, { result }) => sum + (result.spill?.bytes ?? 0), 0)
-      : prepared.splits.reduce((sum, split) => sum + split.bytes, 0)
-    return {
-      stage,
-      totalBytes,
-      started: performance.now(),
-      tasks: planned?.length ?? 0,
-      done: 0,
-      run: 0,
-      skipped: 0,
-      rows: 0,
-      bytes: 0,
-      active: new Map(),
-    }
-  }
-
-  #reportProgress(progress: StageProgress, last: boolean): void {
-    const now = performance.now()
-    if (!last && now - this.#lastProgress < PROGRESS_MS) return
-    this.#lastProgress = now
-    let { rows, bytes } = progress
-    for (const active of progress.active.values()) {
-      rows += active.rows
-      bytes += active.bytes
-    }
-    this.#context.onEvent({
-      event: 'progress',
-      stage: progress.stage.name,
-      tasksDone: progress.done,
-      tasks: Math.max(progress.tasks, progress.done),
-      rows,
-      bytes,
-      totalBytes: last ? bytes : Math.max(progress.totalBytes, bytes),
-      seconds: (now - progress.started) / 1000,
-      rssBytes: process.memoryUsage.rss(),
-    })
   }
 }
 

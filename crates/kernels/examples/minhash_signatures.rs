@@ -26,8 +26,8 @@ fn main() {
     shingler.sequence("É has the tables made");
     let mut simplified = Simplified::default();
     let simplify = fastest(|| documents.iter().for_each(|text| simplified.set(text, options.normalize)));
-    let mut shingles = 0;
-    let shingle = fastest(|| shingles = documents.iter().map(|text| shingler.sequence(text).len()).sum());
+    let mut count = 0;
+    let shingle = fastest(|| count = documents.iter().map(|text| shingler.sequence(text).len()).sum());
     let mut checksum = 0_u64;
     let seconds = fastest(|| {
         checksum = documents.iter().fold(0, |sum, text| {
@@ -41,7 +41,7 @@ fn main() {
         "shingle_seconds": shingle,
         "bytes": bytes,
         "documents": documents.len(),
-        "shingles": shingles,
+        "shingles": count,
         "checksum": format!("{checksum:016x}"),
     });
     println!("{result}");

@@ -64,7 +64,7 @@ fn push_decoded(text: &str, out: &mut String) {
         let code = rest.get(at + 1..at + 3).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
         match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
             Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
-                out.push(char::from(byte))
+                out.push(char::from(byte));
             }
             Some(byte) => {
                 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";

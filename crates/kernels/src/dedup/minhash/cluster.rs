@@ -402,20 +402,20 @@ pub fn jaccard_at_least(a: &[u64], b: &[u64], threshold: f64) -> Option<f64> {
     }
     // J ≥ t means |A ∩ B| ≥ t/(1+t)·(|A|+|B|); one less, so that rounding decides nothing.
     let needed = (threshold / (1.0 + threshold) * total as f64) - 1.0;
-    let (mut i, mut j, mut shared) = (0, 0, 0_usize);
-    while i < a.len() && j < b.len() {
-        let reachable = shared + (a.len() - i).min(b.len() - j);
+    let (mut at_a, mut at_b, mut shared) = (0, 0, 0_usize);
+    while at_a < a.len() && at_b < b.len() {
+        let reachable = shared + (a.len() - at_a).min(b.len() - at_b);
         if (reachable as f64) < needed {
             return None;
         }
         for _ in 0..STRETCH {
-            if i == a.len() || j == b.len() {
+            if at_a == a.len() || at_b == b.len() {
                 break;
             }
-            let (x, y) = (a[i], b[j]);
+            let (x, y) = (a[at_a], b[at_b]);
             shared += usize::from(x == y);
-            i += usize::from(x <= y);
-            j += usize::from(y <= x);
+            at_a += usize::from(x <= y);
+            at_b += usize::from(y <= x);
         }
     }
     let jaccard = shared as f64 / (total - shared) as f64;

@@ -3,10 +3,10 @@
 use super::components::BUFFER_BYTES;
 use super::keys::ENTRY_BYTES;
 
-/// Share of rows that are taken to be candidates: web corpora have 20 to 40 %.
-const CANDIDATES: f64 = 0.3;
-/// Share of a candidate's keys that another row has.
-const SHARED: f64 = 0.75;
+/// Candidates among ten rows: web corpora have two to four.
+const CANDIDATES_OF_TEN: u64 = 3;
+/// Of four keys of a candidate, those that another row has.
+const SHARED_OF_FOUR: u64 = 3;
 /// Bytes of a key with its row while a partition is sorted: a file's entry, and one in memory.
 const SORTED_BYTES: u64 = ENTRY_BYTES as u64 + 16;
 
@@ -35,13 +35,13 @@ impl Estimate {
     #[must_use]
     pub fn new(Corpus { rows, bands, partitions }: Corpus, workers: u32) -> Self {
         let keys = rows * u64::from(bands);
-        let shared = (keys as f64 * CANDIDATES * SHARED) as u64;
+        let shared = keys * CANDIDATES_OF_TEN / 10 * SHARED_OF_FOUR / 4;
         let sorting = keys / u64::from(partitions.max(1)) * SORTED_BYTES * u64::from(workers);
         // A root and a size for each row, and buffers that double as they grow.
         let joining = rows * 8 + 2 * (shared * 4).min(BUFFER_BYTES as u64);
         // Buckets are written twice: by partition, and by group with each group's candidates.
         let buckets = shared * 4 * 5 / 4;
-        let candidates = (rows as f64 * CANDIDATES * 8.0) as u64;
+        let candidates = rows * CANDIDATES_OF_TEN / 10 * 8;
         Self {
             memory_bytes: sorting.max(joining),
             disk_bytes: keys * ENTRY_BYTES as u64 + 2 * buckets + candidates,

@@ -52,7 +52,7 @@ impl Shingler {
 }
 
 /// 128-bit product, folded: every bit of the result depends on every bit of both.
-#[inline(always)]
+#[inline]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product as u64) ^ ((product >> 64) as u64)
@@ -74,7 +74,7 @@ fn hash_words(text: &Simplified, units: &mut Vec<u64>) {
 }
 
 /// Hash of `bytes[start..end]`; 16 bytes after the end may be read.
-#[inline(always)]
+#[inline]
 fn hash_word(bytes: &[u8], start: usize, end: usize) -> u64 {
     let load = |at: usize| -> u64 {
         let mut word = [0; 8];
@@ -119,7 +119,7 @@ fn roll(units: &[u64], size: usize, hashes: &mut Vec<u64>) {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn mix(state: u64) -> u64 {
     fold(state ^ SEED[2], SEED[0])
 }

@@ -124,7 +124,7 @@ impl Writer<'_> {
         });
     }
 
-    #[inline(always)]
+    #[inline]
     fn run(&mut self, text: &str, ascii: &[u8; 256], classify: impl Fn(char) -> Class) {
         let bytes = text.as_bytes();
         let mut read = 0;
@@ -171,7 +171,7 @@ impl Writer<'_> {
 
     /// Writes bytes by the table up to one for which it has 0; how many. Without a branch but that one:
     /// where words end cannot be foreseen.
-    #[inline(always)]
+    #[inline]
     fn ascii(&mut self, bytes: &[u8], table: &[u8; 256]) -> usize {
         let out = &mut self.out[self.at..][..bytes.len()];
         let ends = &mut self.ends[self.words..][..bytes.len()];
@@ -182,11 +182,11 @@ impl Writer<'_> {
             if mapped == 0 || written >= out.len() || ended >= ends.len() {
                 break;
             }
-            let (space, after_space) = (mapped == b' ', last == b' ');
+            let (space, after_space) = (usize::from(mapped == b' '), usize::from(last == b' '));
             out[written] = mapped;
             ends[ended] = (self.at + written) as u32;
-            ended += usize::from(space & !after_space);
-            written += usize::from(!(space & after_space));
+            ended += space & !after_space;
+            written += 1 - (space & after_space);
             last = mapped;
             read += 1;
         }
@@ -196,7 +196,7 @@ impl Writer<'_> {
         read
     }
 
-    #[inline(always)]
+    #[inline]
     fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.out[self.at] = byte;
@@ -205,13 +205,13 @@ impl Writer<'_> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn end_word(&mut self) {
         self.ends[self.words] = self.at as u32;
         self.words += 1;
     }
 
-    #[inline(always)]
+    #[inline]
     fn space(&mut self) {
         if self.last != b' ' {
             self.end_word();
@@ -257,7 +257,7 @@ impl Writer<'_> {
 }
 
 /// The character that valid UTF-8 starts with; U+0000 at the end.
-#[inline(always)]
+#[inline]
 fn decode(bytes: &[u8]) -> char {
     let tail = |index: usize| u32::from(bytes.get(index).copied().unwrap_or(0) & 0x3f);
     let first = u32::from(bytes.first().copied().unwrap_or(0));
