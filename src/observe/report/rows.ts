@@ -54,6 +54,31 @@ function quarantine({ quarantine: all, totals }: Metrics): Markup {
   return section('Quarantine', note, table('Quarantine by code', columns, rows, SHOWN_RULES))
 }
 
+/** What rounds of a deduplication count, in words. */
+const COUNTED: Readonly<Record<string, string>> = {
+  candidates: 'Candidates: rows that share a band with another',
+  largest: 'Candidates in the largest component',
+  compared: 'Pairs compared by their shingles',
+  overflow: 'Times that a full bucket took no further leader',
+}
+
+/** What was counted while near-duplicates were found. */
+export function nearDuplicates({ stages }: Metrics): Markup {
+  const rows = stages.flatMap(({ name, counts = {} }) =>
+    Object.entries(counts)
+      .filter(([count]) => COUNTED[count] !== undefined)
+      .map(([count, value]) => ({ cells: [name.split(':')[0]!, COUNTED[count]!, formatCount(value)] })),
+  )
+  if (rows.length === 0) return nothing
+  const columns = [
+    { title: 'Step', kind: 'name' },
+    { title: 'What', kind: 'text' },
+    { title: 'Count', kind: 'number' },
+  ] as const
+  const note = 'A bucket has at most 64 leaders, which rows are compared with; what overflows may leave a duplicate in.'
+  return section('Near-duplicates', note, table('Near-duplicates', columns, rows))
+}
+
 export function packing({ packing: packed }: Metrics): Markup {
   if (packed === undefined) return nothing
   const positions = packed.sequences * packed.length
