@@ -2,29 +2,21 @@
  * `minhash-dedup` against counting: every pair of documents that shares a shingle is compared in plain
  * JavaScript, and no removal may be of a document less similar to its keeper than the threshold.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { manifestOf, metricsOf, outputsOf, pipelineFile, runWell, testFolder } from './command.js'
-import { mobyDick, place, random } from './corpora.js'
-import { oracle } from './python.js'
-
-interface Document {
-  readonly id: string
-  readonly text: string
-  readonly score?: number
-}
-
-interface Removal {
-  readonly id: string
-  readonly step: string
-  readonly rule: string
-  readonly value: number
-  readonly threshold: number
-  readonly keeper: string
-  readonly cluster: string
-  readonly cluster_size: number
-}
+import { formatCount } from '../src/core/units.js'
+import { metricsOf, outputsOf, pipelineFile, runWell, testFolder } from './command.js'
+import { place, random } from './corpora.js'
+import {
+  decidedIn,
+  type Document,
+  jaccard,
+  perturbed,
+  type Removal,
+  shinglesOf,
+  similarPairs,
+} from './near-duplicates.js'
 
 interface Decided {
   readonly root: string
@@ -40,54 +32,8 @@ async function dedup(documents: readonly Document[], options: object = {}, folde
   const file = pipelineFile(root, { source: { paths: ['in'] }, steps: [{ 'minhash-dedup': options }], sink })
   const out = join(root, 'out')
   await runWell(file, out, ['--workers', '2'])
-  const lines = (name: string): string[] =>
-    readFileSync(join(out, 'shards', name), 'utf8')
-      .trimEnd()
-      .split('\n')
-  const kept = readdirSync(join(out, 'shards')).toSorted().flatMap(lines)
-  const removed = manifestOf(out).removed.map(({ name }) => join(out, name))
-  const records = removed.length === 0 ? [] : (oracle('read_rows.py', removed) as { rows: Removal[] }[])
-  return {
-    root,
-    kept: kept.map((line) => (JSON.parse(line) as Document).id),
-    removed: records.flatMap(({ rows }) => rows),
-  }
-}
-
-/** Shingles of five words, numbers and punctuation as datatrove has them; for ASCII. */
-function shinglesOf(text: string): Set<string> {
-  const simple = text
-    .toLowerCase()
-    .replaceAll(/\d+([.,]\d+)?/gu, '0')
-    .replaceAll(/[^a-z0]+/gu, ' ')
-    .trim()
-  const words = simple.split(' ')
-  return new Set(words.slice(4).map((_, at) => words.slice(at, at + 5).join(' ')))
-}
-
-function jaccard(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
-  let shared = 0
-  for (const shingle of a) if (b.has(shingle)) shared += 1
-  return shared / (a.size + b.size - shared)
-}
-
-/** Similarity of all pairs that share a shingle, by the places of the documents. */
-function similarPairs(sets: readonly ReadonlySet<string>[]): { a: number; b: number; similarity: number }[] {
-  const places = new Map<string, number[]>()
-  for (const [at, set] of sets.entries()) {
-    for (const shingle of set) {
-      const list = places.get(shingle)
-      if (list) list.push(at)
-      else places.set(shingle, [at])
-    }
-  }
-  const pairs = new Set<number>()
-  for (const list of places.values())
-    for (const [index, a] of list.entries()) for (const b of list.slice(index + 1)) pairs.add(a * sets.length + b)
-  return [...pairs].map((pair) => {
-    const [a, b] = [Math.floor(pair / sets.length), pair % sets.length]
-    return { a, b, similarity: jaccard(sets[a]!, sets[b]!) }
-  })
+  const { kept, removed } = decidedIn(out)
+  return { root, kept: kept.map(({ id }) => id), removed }
 }
 
 /** Every removal is of a row that is gone, because of one that is there and as similar as stated. */
@@ -103,27 +49,6 @@ function checkRemovals(documents: readonly Document[], { kept, removed }: Decide
     expect(value).toBeGreaterThanOrEqual(threshold)
     expect([rule, record.threshold, size]).toEqual(['jaccard', threshold, sizes.get(cluster)])
   }
-}
-
-/** 2,600 passages of Moby Dick, each followed by one or more copies in which words were changed. */
-function perturbed(): Document[] {
-  const words = mobyDick()
-    .replaceAll(/[^ -~]+/gu, ' ')
-    .split(/ +/u)
-  const next = random(11)
-  const documents: Document[] = []
-  for (let n = 0; n < 2600; n++) {
-    const passage = words.slice(n * 78, n * 78 + 60 + Math.floor(next() * 90))
-    documents.push({ id: `${n}`, text: passage.join(' ') })
-    let copy = passage
-    for (let generation = 1; next() < (generation === 1 ? 0.9 : 0.3); generation++) {
-      // A changed word changes five shingles; a copy of a copy is a chain.
-      const rate = [0, 0.002, 0.008, 0.015, 0.03][Math.floor(next() * 5)]!
-      copy = copy.map((word) => (next() < rate ? `changed${Math.floor(next() * 1e6)}` : word))
-      documents.push({ id: `${n}-${generation}`, text: copy.join(' ') })
-    }
-  }
-  return documents
 }
 
 test('finds near-duplicates among 5,000 passages and removes none that is not one', async () => {
@@ -238,7 +163,9 @@ test('pages of one template cost no more than their leaders, and what was not co
   const { root, removed } = await dedup(pages)
   expect(removed).toEqual([])
   const clusters = metricsOf(join(root, 'out')).stages.find(({ name }) => name === 'minhash-dedup: clusters')!
-  expect(clusters.counts!['overflow']).toBeGreaterThan(0)
+  const overflow = clusters.counts!['overflow']!
+  expect(overflow).toBeGreaterThan(0)
+  expect(readFileSync(join(root, 'out/report.html'), 'utf8')).toContain(`>${formatCount(overflow)}<`)
   expect(clusters.counts!['compared']).toBeLessThan(3000 * 64 * 16)
 }, 60_000)
 

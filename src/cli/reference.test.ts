@@ -75,8 +75,11 @@ test('docs/run-directory.md has every key of manifest.json and metrics.json, and
     truncatedInputs: [{ path: 'a', reason: 'b' }],
     totals: { ...manifest.totals, routed: 1 },
     routed: [{ ...manifest.removed[0]!, step: 'pii' }],
+    indexes: [{ step: 'a', kind: 'exact', compares: null, files: manifest.removed }],
+    against: [{ step: 'a', run: 'b', rows: 1, checksum: '0' }],
   }
-  const metrics: Required<Metrics> = ordinary
+  const counts = { groups: 1, candidates: 2, largest: 2, compared: 1, overflow: 0 }
+  const metrics: Required<Metrics> = { ...ordinary, stages: [{ ...ordinary.stages[0]!, counts }] }
   const page = read('run-directory.md')
   expect(documentedKeys(page, 'manifest.json')).toEqual(keysOf(whole).sort())
   expect(documentedKeys(page, 'metrics.json')).toEqual(keysOf(metrics).sort())

@@ -9,8 +9,8 @@ import type { DecideResult, MapResult, PackResult, TaskResult } from './task.js'
 function writtenBy(result: TaskResult): { readonly path: string; readonly bytes: number; readonly checksum: string }[] {
   if (result.kind === 'decide') return []
   if (result.kind === 'pack') return Object.values(result.window.files)
-  const { shards, removed, routed = [], quarantine } = result
-  return [...shards.flatMap((shard) => shard.files), removed, ...routed, quarantine].filter(
+  const { shards, removed, routed = [], quarantine, index } = result
+  return [...shards.flatMap((shard) => shard.files), removed, ...routed, quarantine, index].filter(
     (file) => file !== undefined,
   )
 }
@@ -72,6 +72,7 @@ function withPaths(result: TaskResult, change: (file: string) => string): TaskRe
         quarantine: result.quarantine && at(result.quarantine),
         spill: result.spill && at(result.spill),
         keys: result.keys && at(result.keys),
+        index: result.index && at(result.index),
       }
     case 'decide':
       return { ...result, file: at(result.file) }

@@ -7,6 +7,7 @@
  */
 import path from 'node:path'
 import { GristmillError } from '../core/errors.js'
+import type { IndexedFile } from './against.js'
 import { identityOf } from './identity.js'
 import type { Boundary, Stage } from './plan.js'
 import type { RunDirectory } from './run-directory.js'
@@ -22,6 +23,8 @@ export interface DecideContext {
   readonly stage: Stage
   readonly boundary: Boundary
   readonly outcomes: readonly Outcome[]
+  /** Indexes of earlier runs; their rows always stay. */
+  readonly against: readonly IndexedFile[]
   readonly directory: RunDirectory
   readonly kernelVersion: string
 }
@@ -47,21 +50,35 @@ export interface DecideRound {
 
 /** The rounds of a boundary's deduplication, in order. */
 export function decideRounds(context: DecideContext): DecideRound[] {
-  const { dedup } = context.boundary
-  if (!dedup) return []
-  return dedup.kind === 'exact' ? [{ name: 'decide', plan: () => planExact(context) }] : nearRounds(context)
+  const against: DecideRound = { name: 'against', plan: () => planAgainst(context) }
+  const before = context.against.length === 0 ? [] : [against]
+  switch (context.boundary.dedup?.kind) {
+    case undefined:
+      return []
+    case 'exact':
+      return [...before, { name: 'decide', plan: (known) => planExact(context, known) }]
+    case 'parts':
+      return [{ name: 'decide', plan: () => planParts(context) }]
+    case 'minhash':
+      return [...before, ...nearRounds(context)]
+  }
 }
 
-type Keys = { readonly task: number; readonly ref: SegmentRef; readonly checksum: string }
+/** Keys of one part: a file of an earlier run's index, or a task. Parts are numbered in this order. */
+type Keys = { readonly part: number; readonly ref: SegmentRef; readonly checksum: string }
 
-/** Segments of every task's keys, by partition. */
-function keysByPartition({ boundary, outcomes, directory }: DecideContext): Keys[][] {
+/** Segments of every part's keys, by partition; `known` are the keys of earlier runs. */
+function keysByPartition({ boundary, outcomes, directory }: DecideContext, known: readonly DoneDecision[]): Keys[][] {
   const partitions = Array.from({ length: boundary.dedup!.partitions }, (): Keys[] => [])
-  for (const [task, { result }] of outcomes.entries()) {
+  const files = known.map(({ task, result }) => ({ ...result.file, path: task.path }))
+  for (const { result } of outcomes) {
     const file = result.keys
     if (!file) throw new GristmillError('GM_INTERNAL', 'a task before a deduplication left no keys')
+    files.push({ ...file, path: path.join(directory.keys, file.path) })
+  }
+  for (const [part, file] of files.entries()) {
     for (const { group, checksum, ...segment } of file.segments) {
-      partitions[group]!.push({ task, ref: { path: path.join(directory.keys, file.path), ...segment }, checksum })
+      partitions[group]!.push({ part, ref: { path: file.path, ...segment }, checksum })
     }
   }
   return partitions
@@ -97,28 +114,58 @@ function planned(
   return { task, parents }
 }
 
-function planExact(context: DecideContext): PlannedDecision[] {
-  return keysByPartition(context).map((keys, partition) =>
+function planAgainst(context: DecideContext): PlannedDecision[] {
+  return context.against.map((file) =>
+    planned(context, {
+      round: 'against',
+      scratch: true,
+      inputs: [file.run, file.name, file.checksum],
+      work: { kind: 'against', file },
+    }),
+  )
+}
+
+function planExact(context: DecideContext, known: readonly DoneDecision[]): PlannedDecision[] {
+  return keysByPartition(context, known).map((keys, partition) => {
+    const placed = keys.map(({ part, ref, checksum }) => {
+      const run = context.against[part]?.run
+      return { run, task: run === undefined ? part - known.length : part, ref, checksum }
+    })
+    return planned(context, {
+      round: 'decide',
+      scratch: false,
+      inputs: [partition, placed.map(({ run, task, checksum }) => [run ?? null, task, checksum])],
+      work: { kind: 'exact', keys: placed.map(({ run, task, ref }) => ({ run, task, ...ref })) },
+    })
+  })
+}
+
+function planParts(context: DecideContext): PlannedDecision[] {
+  return keysByPartition(context, []).map((keys, partition) =>
     planned(context, {
       round: 'decide',
       scratch: false,
-      inputs: [partition, keys.map(({ task, checksum }) => [task, checksum])],
-      work: { kind: 'exact', keys: keys.map(({ task, ref }) => ({ task, ...ref })) },
+      inputs: [partition, keys.map(({ part, checksum }) => [part, checksum])],
+      work: { kind: 'parts', keys: keys.map(({ part, ref }) => ({ task: part, ...ref })) },
     }),
   )
 }
 
 /** Buckets of each partition; components over all; shingle sets of candidates; each group, decided. */
 function nearRounds(context: DecideContext): DecideRound[] {
-  const { outcomes, directory } = context
-  const bases = rowBases(outcomes)
-  const buckets = (): PlannedDecision[] =>
-    keysByPartition(context).map((keys, partition) =>
+  const { against, outcomes, directory } = context
+  const bases = rowBases(context)
+  const buckets = (known: readonly DoneDecision[]): PlannedDecision[] =>
+    keysByPartition(context, known).map((keys, partition) =>
       planned(context, {
         round: 'buckets',
         scratch: true,
-        inputs: [partition, keys.map(({ task, checksum }) => [bases[task], checksum])],
-        work: { kind: 'buckets', keys: keys.map(({ task, ref }) => ({ base: bases[task]!, ...ref })) },
+        inputs: [partition, bases[against.length], keys.map(({ part, checksum }) => [bases[part], checksum])],
+        work: {
+          kind: 'buckets',
+          keys: keys.map(({ part, ref }) => ({ base: bases[part]!, ...ref })),
+          known: bases[against.length]!,
+        },
       }),
     )
   const components = (done: readonly DoneDecision[]): PlannedDecision[] => [
@@ -132,15 +179,22 @@ function nearRounds(context: DecideContext): DecideRound[] {
   let dealt: DoneDecision | undefined
   const sets = (done: readonly DoneDecision[]): PlannedDecision[] => {
     dealt = done[0]!
-    const wanted = dealt.result.file.segments.filter(({ group }) => group < outcomes.length)
+    const wanted = dealt.result.file.segments.filter(({ group }) => group < bases.length - 1)
     return wanted.map((segment) => {
-      const { name, result } = outcomes[segment.group]!
-      const spill = { ...result.spill!, path: path.join(directory.folder('spill'), result.spill!.path) }
+      const part = segment.group
+      const ref = refOf(dealt!, segment)
+      const file = against[part]
+      if (file) {
+        const work = { kind: 'sets', from: file, part, wanted: ref } as const
+        return planned(context, { round: 'sets', scratch: true, inputs: [file.checksum, segment.checksum], work })
+      }
+      const { name, result } = outcomes[part - against.length]!
+      const from = { ...result.spill!, path: path.join(directory.folder('spill'), result.spill!.path) }
       return planned(context, {
         round: 'sets',
         scratch: true,
         inputs: [name, segment.checksum],
-        work: { kind: 'sets', spill, task: segment.group, wanted: refOf(dealt!, segment) },
+        work: { kind: 'sets', from, part, wanted: ref },
         parents: [name],
       })
     })
@@ -164,14 +218,14 @@ function planClusters(
   dealt: DoneDecision,
   sets: readonly DoneDecision[],
 ): PlannedDecision[] {
-  const { outcomes } = context
+  const { against, outcomes } = context
   const groups = Array.from({ length: dealt.result.counts['groups'] ?? 0 }, () => ({
     parts: [] as Extract<DecideWork, { kind: 'clusters' }>['parts'][number][],
     buckets: [] as SegmentRef[],
     inputs: [] as unknown[],
   }))
   for (const segment of dealt.result.file.segments) {
-    const group = groups[segment.group - outcomes.length]
+    const group = groups[segment.group - (bases.length - 1)]
     if (!group) continue
     group.buckets.push(refOf(dealt, segment))
     group.inputs.push(segment.checksum)
@@ -179,11 +233,14 @@ function planClusters(
   for (const done of sets) {
     const { work } = done.task
     if (work.kind !== 'sets') throw new GristmillError('GM_INTERNAL', 'a round of sets had another task')
+    const file = against[work.part]
+    const task = file ? work.part : work.part - against.length
+    const from = file ? [file.run, file.checksum] : [null, outcomes[task]!.name]
+    const base = bases[work.part]!
     for (const segment of done.result.file.segments) {
       const group = groups[segment.group]!
-      const base = bases[work.task]!
-      group.parts.push({ task: work.task, base, sets: done.task.path, members: refOf(done, segment) })
-      group.inputs.push([work.task, base, outcomes[work.task]!.name, segment.checksum])
+      group.parts.push({ run: file?.run, task, base, sets: done.task.path, members: refOf(done, segment) })
+      group.inputs.push([task, base, from, segment.checksum])
     }
   }
   return groups.map(({ parts, buckets, inputs }) =>
@@ -191,10 +248,11 @@ function planClusters(
   )
 }
 
-/** Rows before each task and, last, of all. */
-function rowBases(outcomes: readonly Outcome[]): number[] {
+/** Rows before each part (files of earlier runs, then tasks) and, last, of all. */
+function rowBases({ against, outcomes }: DecideContext): number[] {
   const bases = [0]
-  for (const { result } of outcomes) bases.push(bases.at(-1)! + (result.spill?.rows ?? 0))
+  const parts = [...against.map(({ rows }) => rows), ...outcomes.map(({ result }) => result.spill?.rows ?? 0)]
+  for (const rows of parts) bases.push(bases.at(-1)! + rows)
   const rows = bases.at(-1)!
   if (rows > MAX_ROWS) {
     throw new GristmillError('GM_CONFIG', `minhash-dedup compares at most ${MAX_ROWS} rows, but there are ${rows}`, {

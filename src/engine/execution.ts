@@ -102,6 +102,7 @@ export class Execution {
       chain: stage.chain,
       columns: stage.columns,
       boundary: stage.boundary,
+      indexed: indexedDedup(this.#context.plan.stages[stage.index - 1]),
       sink: prepared.definition.spec.sink,
       vocabularySize: prepared.vocabularySize,
     }
@@ -112,7 +113,8 @@ export class Execution {
     const { directory, prepared } = this.#context
     const plan = (): DecideRound[] => {
       const outcomes = this.outcomes[stage.index]!
-      return decideRounds({ stage, boundary, outcomes, directory, kernelVersion: prepared.kernelVersion })
+      const against = (boundary.dedup && prepared.against.get(boundary.dedup.label)) ?? []
+      return decideRounds({ stage, boundary, outcomes, against, directory, kernelVersion: prepared.kernelVersion })
     }
     let done = await this.#recorded(boundary, plan())
     if (!done) {
@@ -336,6 +338,12 @@ export class Execution {
     if (signal.aborted) throw new GristmillError('GM_INTERRUPTED', 'the run was interrupted')
     if (failures.length > 0) throw mainFailure(failures)
   }
+}
+
+/** The deduplication at a stage's end, if it leaves an index. */
+function indexedDedup(stage: Stage | undefined): StageSetup['indexed'] {
+  const dedup = stage?.boundary?.dedup
+  return dedup && dedup.kind !== 'parts' && dedup.index ? dedup : undefined
 }
 
 /** The failure to report: interruptions of other tasks follow from it. */

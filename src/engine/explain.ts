@@ -8,7 +8,7 @@ import { estimateNearDuplicates } from '../kernels/minhash.js'
 import { Chain } from './chain.js'
 import { planMemory } from './memory.js'
 import type { PipelineDefinition } from './pipeline.js'
-import { type Plan, planStages, type Stage } from './plan.js'
+import { type Plan, planStages, rowsOf, type Stage } from './plan.js'
 import { type PreparedPipeline, preparePipeline } from './prepare.js'
 import type { Registry } from './registry.js'
 import { sampleRows } from './sample.js'
@@ -68,7 +68,7 @@ export async function explain(
       return sampleRows({ source, splits, sourceColumns, sourceOptions, where, stores, signal })
     })
     const spills = plan.stages.filter((stage) => stage.boundary).length
-    const near = nearDuplicates(plan, { decodedBytes, rowBytes: rates.rowBytes, workers: context.workers })
+    const near = nearDuplicates(plan, prepared, { decodedBytes, rowBytes: rates.rowBytes, workers: context.workers })
     // Before the last spill is read to its end, it and the one before it may both be there.
     const spillBytes = Math.min(2, spills) * decodedBytes + near.diskBytes
     const outputBytes = Math.round(decodedBytes * rates.outputShare)
@@ -110,6 +110,7 @@ const DECIDING_BYTES = 192 * 2 ** 20
 /** What the largest of a plan's near-duplicate deduplications takes beside the spill. */
 function nearDuplicates(
   plan: Plan,
+  prepared: PreparedPipeline,
   {
     decodedBytes,
     rowBytes,
@@ -119,7 +120,8 @@ function nearDuplicates(
   const estimates = plan.stages.flatMap(({ boundary }) => {
     if (boundary?.dedup?.kind !== 'minhash') return []
     const { bands, partitions } = boundary.dedup
-    const estimate = estimateNearDuplicates(decodedBytes / rowBytes, { bands, partitions, workers })
+    const rows = decodedBytes / rowBytes + rowsOf(prepared, boundary.dedup)
+    const estimate = estimateNearDuplicates(rows, { bands, partitions, workers })
     const sets = decodedBytes * SETS.candidates * SETS.bytesPerByte
     return [{ memoryBytes: DECIDING_BYTES + estimate.memoryBytes, diskBytes: Math.round(estimate.diskBytes + sets) }]
   })

@@ -36,6 +36,17 @@ export interface ManifestPack {
   readonly files: readonly ManifestFile[]
 }
 
+/** The rows a deduplication left, for later runs to compare theirs with. */
+export interface ManifestIndex {
+  /** The step's name in the records. */
+  readonly step: string
+  readonly kind: 'exact' | 'minhash'
+  /** What it compares; another run's step must compare the same to use the index. */
+  readonly compares: unknown
+  /** `index/STEP/NNNNN.parquet` */
+  readonly files: readonly (ManifestFile & { readonly rows: number })[]
+}
+
 export interface ManifestAttempt {
   /** From 1. */
   readonly attempt: number
@@ -94,6 +105,16 @@ export interface Manifest {
   readonly routed?: readonly (ManifestFile & { readonly step: string; readonly rows: number })[]
   /** `quarantine/NNNNN.jsonl` */
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
+  readonly indexes: readonly ManifestIndex[]
+  /** Earlier runs whose rows were compared with. */
+  readonly against: readonly {
+    readonly step: string
+    /** As the pipeline names it. */
+    readonly run: string
+    readonly rows: number
+    /** XXH3-128 of the index files' checksums as JSON, hexadecimal. */
+    readonly checksum: string
+  }[]
   /** 0, or 3 when the share of bad records is over the stated one or an input was truncated. */
   readonly exitCode: 0 | 3
 }

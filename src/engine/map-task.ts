@@ -14,6 +14,7 @@ import { Chain } from './chain.js'
 import { LengthHistogram, StepCounters } from './counters.js'
 import type { UserFunction } from './pipeline.js'
 import { Quarantine } from './quarantine.js'
+import { IndexOutput } from './index-output.js'
 import type { Registry } from './registry.js'
 import { readSpill } from './spill-input.js'
 import { SpillOutput } from './spill-output.js'
@@ -65,6 +66,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
         setup.boundary,
       )
     : new ShardOutput(task, setup, context)
+  using index = setup.indexed && new IndexOutput(`${base}.index.parquet`, setup.indexed)
   const unit = setup.columns.some((column) => column.type === 'tokens') ? 'tokens' : 'bytes'
   const where = setup.source?.where ? new Expression(setup.source.where) : undefined
 
@@ -74,6 +76,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
     tally.read.rowsOut += input.rows
     tally.read.bytesOut += input.bytes
     if (where) tally.pruned += where.prune(input)
+    index?.add(input)
     using batch = await chain.run(input)
     if (batch.rows > 0) {
       tally.rowsOut += batch.rows
@@ -87,7 +90,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
     context.progress(tally.batchRows, tally.decodedBytes)
   }
   context.checkStop()
-  return finish(setup, { chain, quarantine, output, tally, base, unit })
+  return finish(setup, { chain, quarantine, output, index, tally, base, unit })
 }
 
 type TaskOutput = SpillOutput | ShardOutput
@@ -98,12 +101,13 @@ function finish(
     chain: Chain
     quarantine: Quarantine
     output: TaskOutput
+    index: IndexOutput | undefined
     tally: Tally
     base: string
     unit: 'tokens' | 'bytes'
   },
 ): MapResult {
-  const { chain, quarantine, output, tally, base, unit } = parts
+  const { chain, quarantine, output, index, tally, base, unit } = parts
   const start = performance.now()
   const written = output.finish()
   const removedRows = chain.removed.rows
@@ -141,6 +145,7 @@ function finish(
     quarantine: quarantined,
     spill: written.spill,
     keys: written.keys,
+    index: index?.finish(),
     sample: written.sample,
     truncated: tally.truncated,
     unknownColumns: [...tally.unknownColumns],
@@ -157,7 +162,7 @@ function openInput(
   context: TaskContext,
 ): AsyncGenerator<Batch> {
   if (task.input.kind !== 'split') {
-    return readSpill(task.input, chain.removed, context, (bytes) => {
+    return readSpill(task.input, chain, context, (bytes) => {
       tally.decodedBytes += bytes
     })
   }

@@ -13,16 +13,36 @@ import type { PreparedPipeline, PreparedStep } from './prepare.js'
 /** Estimated bytes of text a shuffle bucket holds: what a worker sorts in memory, and about a shard. */
 const BUCKET_BYTES = 64 * 2 ** 20
 /** Estimated input bytes whose keys make one partition: about 30 MB of keys, for documents of a kilobyte. */
-const PARTITION_BYTES = { exact: 256 * 2 ** 20, minhash: 128 * 2 ** 20 } as const
+const PARTITION_BYTES = { exact: 256 * 2 ** 20, minhash: 128 * 2 ** 20, parts: 64 * 2 ** 20 } as const
+/** Rows of earlier runs that make one partition more. */
+const PARTITION_ROWS = 2 ** 17
 
-/** Payload of `exact-dedup`. */
-export interface DedupPayload {
+/** What every deduplication of rows says about other runs. */
+interface IndexedPayload {
+  /** Earlier runs whose rows count as duplicates' keepers, as written. */
+  readonly against: readonly string[]
+  /** Whether the run leaves an index for later ones. */
+  readonly index: boolean
+}
+
+/** Payload of `exact-dedup` on rows. */
+export interface DedupPayload extends IndexedPayload {
+  readonly kind: 'exact'
   readonly on: readonly string[]
   readonly normalize: 'none' | 'datatrove' | 'url'
   readonly keep: { readonly kind: 'first' | 'last' | 'longest' } | { readonly kind: 'highest'; readonly column: string }
 }
+/** Payload of `exact-dedup` on parts of a text; see crates/kernels/src/dedup/parts.rs. */
+export interface PartsPayload {
+  readonly kind: 'parts'
+  readonly column: string
+  readonly by: 'line' | 'paragraph'
+  readonly normalize: 'none' | 'datatrove'
+  readonly minCharacters: number
+}
 /** Payload of `minhash-dedup`; see crates/kernels/src/dedup/minhash/mod.rs. */
-export interface MinhashPayload {
+export interface MinhashPayload extends IndexedPayload {
+  readonly kind: 'minhash'
   readonly shingle: 'word' | 'char'
   readonly size: number
   readonly normalize: 'datatrove' | 'none'
@@ -51,10 +71,10 @@ export interface ChainStep {
 }
 
 /** The deduplication of a boundary. */
-export type DedupBoundary = (
-  | ({ readonly kind: 'exact' } & DedupPayload)
-  | ({ readonly kind: 'minhash' } & MinhashPayload)
-) & { readonly label: string; readonly partitions: number }
+export type DedupBoundary = (DedupPayload | MinhashPayload | PartsPayload) & {
+  readonly label: string
+  readonly partitions: number
+}
 
 /** What ends a stage that does not reach the sink. */
 export interface Boundary {
@@ -101,7 +121,7 @@ export function planStages(prepared: PreparedPipeline, inputBytes: number): Plan
     const input = stages.at(-1)
     const start = stageEnd(steps, from)
     const chain = steps.slice(from, start)
-    const { boundary, end } = readBoundary(steps, start, inputBytes)
+    const { boundary, end } = readBoundary(prepared, steps, start, inputBytes)
     stages.push(makeStage(prepared, stages.length, input, chain, boundary))
     from = end
     if (!boundary) return { stages, pack }
@@ -127,6 +147,7 @@ function stageEnd(steps: readonly PreparedStep[], from: number): number {
 const ORDER = ['dedup', 'sample', 'shuffle'] as const
 
 function readBoundary(
+  prepared: PreparedPipeline,
   steps: readonly PreparedStep[],
   start: number,
   inputBytes: number,
@@ -139,10 +160,12 @@ function readBoundary(
     const kind = globalKind(step)
     // A sample's decision must see what the deduplication left, so the two never share a boundary.
     if (kind === undefined || ORDER.indexOf(kind) <= rank || (kind === 'sample' && found.dedup)) break
+    // What is cut is known by task, not by bucket.
+    if (found.dedup?.kind === 'parts') break
     rank = ORDER.indexOf(kind)
     const { label } = step
     if (kind === 'dedup') {
-      found.dedup = dedupBoundary(step, inputBytes)
+      found.dedup = dedupBoundary(step, inputBytes, rowsOf(prepared, step))
     } else if (kind === 'sample') {
       found.sample = { ...(step.payload as SampleCountPayload), label }
     } else {
@@ -154,11 +177,15 @@ function readBoundary(
   return { boundary: { dedup: found.dedup, sample: found.sample, shuffle: found.shuffle }, end }
 }
 
-function dedupBoundary({ spec, payload, label }: PreparedStep, inputBytes: number): DedupBoundary {
-  const partitions = (bytes: number): number => Math.max(1, Math.ceil(inputBytes / bytes))
-  return spec.name === 'exact-dedup'
-    ? { kind: 'exact', ...(payload as DedupPayload), label, partitions: partitions(PARTITION_BYTES.exact) }
-    : { kind: 'minhash', ...(payload as MinhashPayload), label, partitions: partitions(PARTITION_BYTES.minhash) }
+function dedupBoundary({ payload, label }: PreparedStep, inputBytes: number, knownRows: number): DedupBoundary {
+  const dedup = payload as DedupPayload | MinhashPayload | PartsPayload
+  const own = Math.ceil(inputBytes / PARTITION_BYTES[dedup.kind])
+  return { ...dedup, label, partitions: Math.max(1, own) + Math.ceil(knownRows / PARTITION_ROWS) }
+}
+
+/** Rows of earlier runs a deduplication compares with. */
+export function rowsOf({ against }: Pick<PreparedPipeline, 'against'>, { label }: { readonly label: string }): number {
+  return (against.get(label) ?? []).reduce((sum, { rows }) => sum + rows, 0)
 }
 
 function makeStage(

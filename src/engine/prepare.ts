@@ -10,6 +10,7 @@ import { addon } from '../kernels/native.js'
 import type { SinkFormat } from '../sinks/sink.js'
 import type { InputFile, SequentialFile, SourceFormat, SourceOptions, Split } from '../sources/source.js'
 import { parseExpression } from '../expressions/index.js'
+import { findIndexes, type IndexedFile } from './against.js'
 import { bundleModule } from './bundle.js'
 import type { PipelineDefinition, StepSpec } from './pipeline.js'
 import { isGlobal } from './plan.js'
@@ -47,6 +48,8 @@ export interface PreparedPipeline {
   /** Hash of the bundled user module; undefined without functions. */
   readonly bundleHash: string | undefined
   readonly splits: readonly (Split | SequentialFile)[]
+  /** Indexes of earlier runs, by the label of the deduplication that compares with them. */
+  readonly against: ReadonlyMap<string, readonly IndexedFile[]>
 }
 
 /** Prepares a pipeline; throws what the user must fix. */
@@ -107,6 +110,7 @@ export async function preparePipeline(
     kernelVersion: addon.kernelVersion(),
     bundleHash,
     splits,
+    against: await findIndexes(steps, definition.baseFolder, stores),
   }
 }
 

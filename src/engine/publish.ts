@@ -13,6 +13,8 @@ export interface PublicationPlan {
   readonly removed: readonly (ManifestFile & { readonly rows: number })[]
   readonly routed: readonly (ManifestFile & { readonly step: string; readonly rows: number })[]
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
+  /** Index files by the deduplication that left them. */
+  readonly indexes: ReadonlyMap<string, readonly (ManifestFile & { readonly rows: number })[]>
 }
 
 export interface PackedFiles {
@@ -65,8 +67,14 @@ export function publicationOf(
       blocks,
     }))
   const routed = routedFiles(all, move)
+  const indexes = new Map<string, (ManifestFile & { readonly rows: number })[]>()
+  for (const { path, step, rows, bytes, checksum, blocks } of all.flatMap((result) => result.index ?? [])) {
+    const files = indexes.get(step) ?? []
+    indexes.set(step, files)
+    files.push({ name: move(path, `index/${step}/${numbered(files.length)}.parquet`), rows, bytes, checksum, blocks })
+  }
   for (const { from, name } of packs?.files ?? []) move(from, name)
-  return { moves, shards, removed, routed, quarantine }
+  return { moves, shards, removed, routed, quarantine, indexes }
 }
 
 /** The rows that each step routed, in a folder of its own. */

@@ -236,7 +236,9 @@ export class RunDirectory {
       const [there, back] = await Promise.all([this.store.stat(to), this.store.stat(from)])
       if (there && !back) await this.store.move(to, from)
     }
-    for (const folder of ['shards/', 'packs/', 'removed/', 'routed/', 'quarantine/']) await this.store.deleteAll(folder)
+    for (const folder of ['shards/', 'packs/', 'removed/', 'routed/', 'quarantine/', 'index/']) {
+      await this.store.deleteAll(folder)
+    }
     await this.store.delete(PUBLISHED)
   }
 
@@ -267,7 +269,8 @@ export class RunDirectory {
     const finished = (await this.#readJson(FINISHED)) as { boot: string } | undefined
     if (!finished) return false
     const groups = [...manifest.shards, ...manifest.packs].flatMap((group) => group.files)
-    const files = [...groups, ...manifest.removed, ...(manifest.routed ?? []), ...manifest.quarantine]
+    const indexes = manifest.indexes.flatMap((index) => index.files)
+    const files = [...groups, ...manifest.removed, ...(manifest.routed ?? []), ...manifest.quarantine, ...indexes]
     const found = await mapConcurrent(files, CONCURRENT_LOOKS, async ({ name }) => this.store.stat(name))
     if (!files.every(({ bytes }, index) => found[index]?.bytes === bytes)) return false
     if (finished.boot === this.#boot || this.store.localFolder === undefined) return true

@@ -6,6 +6,7 @@ import { lockStore } from '../io/lock.js'
 import { openStores } from '../io/stores.js'
 import type { ByteStore } from '../io/store.js'
 import type { Metrics, RunEvent } from '../observe/metrics.js'
+import { againstOf } from './against.js'
 import { bundleModule, writeBundle } from './bundle.js'
 import { Execution } from './execution.js'
 import { identityOf } from './identity.js'
@@ -63,6 +64,7 @@ export async function executeRun(
     )
     const store = await stores.open(options.out)
     refuseRemoteRouting(prepared, store)
+    refuseItself(prepared, store)
     const lock = await lockStore(store)
     try {
       return await new Run({ prepared, plan, store, memory, signal, emit, options }).run()
@@ -83,6 +85,15 @@ function refuseRemoteRouting({ steps }: PreparedPipeline, store: ByteStore): voi
     `'${step.label}' routes rows, which must stay on this machine, and the run directory ${store.url} is elsewhere`,
     { hint: 'give --out a local folder, or choose another action' },
   )
+}
+
+/** A run's own rows would all be duplicates of themselves. */
+function refuseItself({ against }: PreparedPipeline, { url }: ByteStore): void {
+  const own = [...against.values()].flat().find((file) => file.url === url)
+  if (!own) return
+  throw new GristmillError('GM_CONFIG', `against names ${own.run}, which is the run directory itself`, {
+    hint: 'give new data a run directory of its own with --out',
+  })
 }
 
 interface RunContext {
@@ -246,6 +257,7 @@ class Run {
     if (manifest && !(await directory.isFinished(manifest))) return undefined
     if (!manifest || prepared.inputs.some((input) => input.url === '-')) return undefined
     const inputs = prepared.inputs.map(({ path, size, fingerprint }) => ({ path, bytes: size, fingerprint }))
+    if (identityOf(manifest.against) !== identityOf(againstOf(prepared.against))) return undefined
     if (identityOf(manifest.inputs) !== identityOf(inputs) || manifest.kernelVersion !== prepared.kernelVersion)
       return undefined
     const entry = await directory.store.stat('metrics.json')

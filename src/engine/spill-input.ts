@@ -3,7 +3,7 @@
  * their own order or, after a shuffle, in the order of their keys.
  */
 import { open, type FileHandle } from 'node:fs/promises'
-import type { NativeRemovedLog, NativeSpillFile, NativeVerdict } from '../../native/index.js'
+import type { NativeEdits, NativeRemovedLog, NativeSpillFile, NativeVerdict } from '../../native/index.js'
 import { ioError } from '../core/errors.js'
 import { Batch } from '../kernels/batch.js'
 import { addon, native } from '../kernels/native.js'
@@ -15,7 +15,7 @@ const BATCH_BYTES = 2 * 2 ** 20
 
 export async function* readSpill(
   input: Exclude<TaskInput, { kind: 'split' }>,
-  removed: NativeRemovedLog,
+  { removed, edits }: { readonly removed: NativeRemovedLog; readonly edits: NativeEdits },
   context: TaskContext,
   consumed: (bytes: number) => void,
 ): AsyncGenerator<Batch> {
@@ -24,7 +24,7 @@ export async function* readSpill(
     using file = openSpill(input.spill.path)
     for (const block of input.spill.blocks) {
       consumed(block.length)
-      yield new Batch(native(() => file.spill.read(block, verdict, removed)))
+      yield new Batch(native(() => file.spill.read(block, verdict, removed, edits)))
     }
     return
   }
@@ -53,7 +53,12 @@ async function loadVerdict({ duplicates, dedup, sampleThreshold }: TaskDecisions
   const verdict = new addon.NativeVerdict()
   for (const segment of duplicates) {
     const bytes = await readSegment(segment)
-    native(() => verdict.addDuplicates(bytes, dedup.step, dedup.rule, dedup.threshold))
+    const { step, rule, threshold, cut } = dedup
+    native(() =>
+      cut
+        ? verdict.addCuts(bytes, step, rule, cut.column, cut.by)
+        : verdict.addDuplicates(bytes, step, rule, threshold),
+    )
   }
   if (sampleThreshold) {
     native(() => verdict.setSample(sampleThreshold.seed, sampleThreshold.hash, sampleThreshold.label))

@@ -1,24 +1,36 @@
 /**
  * The end of a stage that a global step follows: rows go to a spill, what the step decides by goes beside.
  */
-import type { NativeBandKeyWriter, NativeKeyWriter, NativeSmallest, NativeSpillWriter } from '../../native/index.js'
+import type {
+  NativeBandKeyWriter,
+  NativeKeyWriter,
+  NativePartKeyWriter,
+  NativeSmallest,
+  NativeSpillWriter,
+} from '../../native/index.js'
 import type { Batch } from '../kernels/batch.js'
 import { addon, native } from '../kernels/native.js'
 import type { Boundary, DedupBoundary } from './plan.js'
 import type { MapResult, SegmentFile, SpillFile } from './task.js'
 
+type KeyWriter = NativeKeyWriter | NativeBandKeyWriter | NativePartKeyWriter
+
 export class SpillOutput implements Disposable {
   readonly #spillPath: string
   readonly #keysPath: string
   readonly #spill: NativeSpillWriter
-  readonly #keys: NativeKeyWriter | NativeBandKeyWriter | undefined
+  readonly #keys: KeyWriter | undefined
   readonly #smallest: NativeSmallest | undefined
 
   constructor(spillPath: string, keysPath: string, { dedup, sample, shuffle }: Boundary) {
     this.#spillPath = spillPath
     this.#keysPath = keysPath
-    this.#spill = native(() => addon.NativeSpillWriter.create(spillPath, shuffle && JSON.stringify(shuffle)))
-    this.#keys = dedup && keyWriter(dedup)
+    // Near-duplicates take a while to decide, and read the rows of candidates once more.
+    const compressed = dedup?.kind === 'minhash'
+    this.#spill = native(() =>
+      addon.NativeSpillWriter.create(spillPath, shuffle && JSON.stringify(shuffle), compressed),
+    )
+    this.#keys = dedup && keyWriter(dedup, keysPath)
     this.#smallest = sample && new addon.NativeSmallest(sample.count, sample.seed)
   }
 
@@ -45,11 +57,16 @@ export class SpillOutput implements Disposable {
   }
 }
 
-function keyWriter(dedup: DedupBoundary): NativeKeyWriter | NativeBandKeyWriter {
+function keyWriter(dedup: DedupBoundary, path: string): KeyWriter {
   const options = JSON.stringify(dedup)
-  return native(() =>
-    dedup.kind === 'exact'
-      ? addon.NativeKeyWriter.create(options)
-      : addon.NativeBandKeyWriter.create(options, dedup.partitions),
-  )
+  return native(() => {
+    switch (dedup.kind) {
+      case 'exact':
+        return addon.NativeKeyWriter.create(options)
+      case 'minhash':
+        return addon.NativeBandKeyWriter.create(options, dedup.partitions)
+      case 'parts':
+        return addon.NativePartKeyWriter.create(path, options)
+    }
+  })
 }

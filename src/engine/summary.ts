@@ -2,8 +2,9 @@
  * Sums a run up: the manifest and the metrics, from the tasks' results.
  */
 import type { Histogram, Metrics, StepMetrics } from '../observe/metrics.js'
+import { againstOf, comparedBy } from './against.js'
 import type { Execution } from './execution.js'
-import type { Manifest, ManifestAttempt } from './manifest.js'
+import type { Manifest, ManifestAttempt, ManifestIndex } from './manifest.js'
 import type { MemoryPlan } from './memory.js'
 import type { Plan } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
@@ -80,8 +81,18 @@ export function makeManifest(summary: Summary): Manifest {
     removed: publication.removed,
     routed: publication.routed,
     quarantine: publication.quarantine,
+    indexes: indexesOf(summary),
+    against: againstOf(prepared.against),
     exitCode: bad ? 3 : 0,
   }
+}
+
+function indexesOf({ plan, publication }: Summary): ManifestIndex[] {
+  return plan.stages.flatMap(({ boundary }) => {
+    const dedup = boundary?.dedup
+    if (!dedup || dedup.kind === 'parts' || !dedup.index) return []
+    return [{ step: dedup.label, ...comparedBy(dedup), files: publication.indexes.get(dedup.label) ?? [] }]
+  })
 }
 
 export function makeMetrics(summary: Summary): Metrics {

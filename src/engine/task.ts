@@ -8,8 +8,10 @@ import type { PackedWindow, PackOptions, PackShard } from '../kernels/packing.js
 import type { StepMetrics } from '../observe/metrics.js'
 import type { WrittenShard } from '../sinks/sink.js'
 import type { InputFile, SourceOptions, Split } from '../sources/source.js'
+import type { IndexedFile } from './against.js'
+import type { TaskIndex } from './index-output.js'
 import type { SinkSpec } from './pipeline.js'
-import type { Boundary, ChainStep } from './plan.js'
+import type { Boundary, ChainStep, DedupBoundary, PartsPayload } from './plan.js'
 
 /** A block of a spill; see crates/kernels/src/order/spill.rs. */
 export interface SpillBlock {
@@ -53,7 +55,13 @@ export interface TaskDecisions {
   /** Rows with a sample hash above it are removed. */
   readonly sampleThreshold: { readonly hash: string; readonly seed: number; readonly label: string } | undefined
   /** The deduplication, as its records name it. */
-  readonly dedup: { readonly step: string; readonly rule: string; readonly threshold: number | undefined }
+  readonly dedup: {
+    readonly step: string
+    readonly rule: string
+    readonly threshold: number | undefined
+    /** Set where parts of texts are cut, not rows removed. */
+    readonly cut: Pick<PartsPayload, 'column' | 'by'> | undefined
+  }
 }
 
 export type TaskInput =
@@ -78,6 +86,8 @@ export interface StageSetup {
   readonly chain: readonly ChainStep[]
   readonly columns: Columns
   readonly boundary: Boundary | undefined
+  /** The deduplication before the stage, where it leaves an index. */
+  readonly indexed: DedupBoundary | undefined
   readonly sink: SinkSpec
   readonly vocabularySize: number | undefined
 }
@@ -98,10 +108,21 @@ export interface MapTask {
 
 /** What a task of a decision reads; `engine/decide.ts` says when and why. */
 export type DecideWork =
-  /** One partition of an exact deduplication. */
-  | { readonly kind: 'exact'; readonly keys: readonly (SegmentRef & { readonly task: number })[] }
-  /** One partition of band keys; a base is the number of rows in the tasks before. */
-  | { readonly kind: 'buckets'; readonly keys: readonly (SegmentRef & { readonly base: number })[] }
+  /** One file of an earlier run's index, cut into partitions. */
+  | { readonly kind: 'against'; readonly file: IndexedFile }
+  /** One partition of an exact deduplication; `run` for the keys of an earlier run. */
+  | {
+      readonly kind: 'exact'
+      readonly keys: readonly (SegmentRef & { readonly task: number; readonly run: string | undefined })[]
+    }
+  /** One partition of a deduplication of parts of texts. */
+  | { readonly kind: 'parts'; readonly keys: readonly (SegmentRef & { readonly task: number })[] }
+  /** One partition of band keys; a base is the number of rows before, `known` that of earlier runs' rows. */
+  | {
+      readonly kind: 'buckets'
+      readonly keys: readonly (SegmentRef & { readonly base: number })[]
+      readonly known: number
+    }
   /** All partitions' buckets. */
   | {
       readonly kind: 'components'
@@ -110,12 +131,19 @@ export type DecideWork =
       /** Rows of a group, about. */
       readonly target: number
     }
-  /** One task's spill, for the rows that are candidates. */
-  | { readonly kind: 'sets'; readonly spill: SpillFile; readonly task: number; readonly wanted: SegmentRef }
+  /** One task's spill, or one file of an earlier run's index, for the rows that are candidates. */
+  | {
+      readonly kind: 'sets'
+      readonly from: SpillFile | IndexedFile
+      /** Its place: files of earlier runs, then tasks. */
+      readonly part: number
+      readonly wanted: SegmentRef
+    }
   /** One group of candidates. */
   | {
       readonly kind: 'clusters'
       readonly parts: readonly {
+        readonly run: string | undefined
         readonly task: number
         readonly base: number
         readonly sets: string
@@ -179,6 +207,8 @@ export interface MapResult {
     | undefined
   readonly spill: SpillFile | undefined
   readonly keys: SegmentFile | undefined
+  /** The rows that the deduplication before the stage left, for later runs. */
+  readonly index: TaskIndex | undefined
   /** The smallest sample hashes of the task's rows, rising, 16 hexadecimal digits each. */
   readonly sample: readonly string[] | undefined
   readonly truncated: readonly { readonly path: string; readonly reason: string }[]

@@ -2,7 +2,6 @@
  * The tasks of a stage, named after their content, from the splits or from what the stage before left.
  */
 import path from 'node:path'
-import { GristmillError } from '../core/errors.js'
 import type { Split } from '../sources/source.js'
 import { identityOf } from './identity.js'
 import type { Boundary, Stage } from './plan.js'
@@ -192,9 +191,15 @@ export class Decided {
 
 /** How the records of a boundary's deduplication name it. */
 function recordedAs({ dedup }: Boundary): TaskDecisions['dedup'] {
-  return dedup?.kind === 'minhash'
-    ? { step: dedup.label, rule: 'jaccard', threshold: dedup.threshold }
-    : { step: dedup?.label ?? '', rule: 'duplicate', threshold: undefined }
+  const step = dedup?.label ?? ''
+  switch (dedup?.kind) {
+    case 'minhash':
+      return { step, rule: 'jaccard', threshold: dedup.threshold, cut: undefined }
+    case 'parts':
+      return { step, rule: dedup.by, threshold: undefined, cut: { column: dedup.column, by: dedup.by } }
+    default:
+      return { step, rule: 'duplicate', threshold: undefined, cut: undefined }
+  }
 }
 
 /** The highest hash among the `count` smallest; every row stays when there are fewer. */

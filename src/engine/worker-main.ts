@@ -107,7 +107,7 @@ async function runTask(task: Task, setups: ReadonlyMap<number, StageSetup>, cont
       return runMapTask(task, setup, context)
     }
     case 'decide':
-      return runDecideTask(task)
+      return runDecideTask(task, context.stores)
     case 'pack':
       return runPackTask(task)
   }

@@ -6,7 +6,7 @@ import type { ByteStore } from '../io/store.js'
 export const MANIFEST = 'manifest.json'
 
 /** Folders whose every file the manifest lists. */
-export const LISTED_FOLDERS = ['shards', 'packs', 'removed', 'routed', 'quarantine'] as const
+export const LISTED_FOLDERS = ['shards', 'packs', 'removed', 'routed', 'quarantine', 'index'] as const
 
 export type RunState =
   | { readonly state: 'finished'; readonly manifest: Manifest }
@@ -49,5 +49,6 @@ export function manifestFiles(manifest: Manifest): ManifestFile[] {
     ...manifest.removed,
     ...(manifest.routed ?? []),
     ...manifest.quarantine,
+    ...manifest.indexes.flatMap((index) => index.files),
   ]
 }

@@ -193,8 +193,10 @@ async function countFindings(
     const names = pack.files.map((file) => file.name)
     await check(`packs/${pack.length}`, names, () => packProblem(store, pack, manifest.shards))
   }
-  for (const { name, rows } of [...manifest.removed, ...(manifest.routed ?? [])])
+  const indexed = manifest.indexes.flatMap((index) => index.files)
+  for (const { name, rows } of [...manifest.removed, ...(manifest.routed ?? []), ...indexed]) {
     await check(name, [name], () => parquetProblem(store, name, rows))
+  }
   for (const { name, rows } of manifest.quarantine) await check(name, [name], () => linesProblem(store, name, rows))
   return findings
 }

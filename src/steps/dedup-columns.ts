@@ -1,5 +1,5 @@
 /**
- * The columns that deduplications compare and rank rows by.
+ * What deduplications share: the columns they compare and rank rows by, and their options about other runs.
  */
 import { z } from 'zod'
 import { GristmillError, nearest } from '../core/errors.js'
@@ -9,6 +9,18 @@ import type { Columns } from '../kernels/batch.js'
 export const Highest = z
   .strictObject({ highest: z.string().describe('a numeric column; null counts as lowest') })
   .describe('the row with the highest value of a column, the first of those')
+
+/** `against: [RUN…]`. */
+export const Against = z
+  .array(z.string().min(1))
+  .default([])
+  .describe('run directories of earlier runs with the same step; a row that equals one of theirs goes')
+
+/** `index`. */
+export const LeavesIndex = z
+  .boolean()
+  .default(true)
+  .describe('whether to leave an index of the rows that stay, for later runs’ against')
 
 /** A column of a batch by name; throws GM_COLUMN_MISSING with the nearest name. */
 export function findColumn(columns: Columns, name: string, place: string): Columns[number] {

@@ -21,7 +21,8 @@ test('a removed row is recorded under the rule it fails first, with what was mea
     columns: COLUMNS,
   })
   expect(kept.map(({ id }) => id)).toEqual(['a'])
-  const where = { file: 'rows.jsonl', step: 'filter', keeper: null, keeper_file: null, keeper_position: null }
+  const keeper = { keeper: null, keeper_file: null, keeper_position: null, keeper_run: null }
+  const where = { file: 'rows.jsonl', step: 'filter', ...keeper, cluster: null, cluster_size: null }
   expect(removed()).toEqual([
     { ...where, id: 'b', position: 1, rule: 'length(text) >= 5', value: 2, threshold: 5 },
     { ...where, id: 'e', position: 4, rule: 'length(text) >= 5', value: null, threshold: 5 },

@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import { GristmillError } from '../core/errors.js'
 import { chooseBands } from '../kernels/minhash.js'
-import { findColumn, Highest, priorityOf } from './dedup-columns.js'
+import { Against, findColumn, Highest, LeavesIndex, priorityOf } from './dedup-columns.js'
 import { defineGlobalStep } from './step.js'
 
 const MinhashDedupConfig = z
@@ -46,6 +46,8 @@ const MinhashDedupConfig = z
       .describe(
         'greedy: a row goes only if it is similar enough to the row that stays; transitive: a chain of similar rows suffices',
       ),
+    against: Against,
+    index: LeavesIndex,
   })
   .readonly()
 
@@ -71,7 +73,7 @@ export const minhashDedup = defineGlobalStep({
     return {
       columns,
       identity: null,
-      payload: { ...rest, threshold, ...bands, keep: priorityOf(keep, columns, place) },
+      payload: { kind: 'minhash', ...rest, threshold, ...bands, keep: priorityOf(keep, columns, place) },
     }
   },
 })

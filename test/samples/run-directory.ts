@@ -91,6 +91,8 @@ export async function sampleRun(shards: Shards, more: Partial<Manifest> = {}): P
       },
     ],
     removed: [{ ...(await file('removed/00000.parquet')), rows: 5 }],
+    indexes: [],
+    against: [],
     quarantine: [{ ...(await file('quarantine/00000.jsonl')), rows: 2 }],
     exitCode: 0,
     ...more,

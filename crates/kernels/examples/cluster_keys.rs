@@ -126,7 +126,7 @@ fn write_buckets(folder: &Path, parts: &[Part]) -> Vec<PathBuf> {
                         })
                         .collect();
                     let path = folder.join(part.path.with_extension("buckets"));
-                    buckets::write(&inputs, path).expect("room on the disk");
+                    buckets::write(&inputs, 0, path).expect("room on the disk");
                 }
             });
         }

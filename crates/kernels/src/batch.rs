@@ -20,8 +20,9 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
 use arrow_buffer::{BooleanBuffer, Buffer};
+use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::writer::StreamWriter;
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{KernelError, Result};
@@ -299,13 +300,26 @@ impl Batch {
 /// # Errors
 /// `Internal` from the encoder.
 pub fn to_ipc(record: &RecordBatch) -> Result<Vec<u8>> {
+    write_ipc(record, record.get_array_memory_size() + 4096, IpcWriteOptions::default())
+}
+
+/// As [`to_ipc`], with the columns' buffers compressed by LZ4.
+///
+/// # Errors
+/// `Internal` from the encoder.
+pub fn to_compressed_ipc(record: &RecordBatch) -> Result<Vec<u8>> {
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    write_ipc(record, record.get_array_memory_size() / 2, options)
+}
+
+fn write_ipc(record: &RecordBatch, capacity: usize, options: IpcWriteOptions) -> Result<Vec<u8>> {
     let mut writer =
-        StreamWriter::try_new(Vec::with_capacity(record.get_array_memory_size() + 4096), &record.schema())?;
+        StreamWriter::try_new_with_options(Vec::with_capacity(capacity), &record.schema(), options)?;
     writer.write(record)?;
     Ok(writer.into_inner()?)
 }
 
-/// The one record batch of a stream written by [`to_ipc`]; buffers are shared with `bytes` where its
+/// The one record batch of a stream written by [`to_ipc`] or [`to_compressed_ipc`]; buffers are shared with `bytes` where its
 /// alignment allows, copied otherwise.
 ///
 /// # Errors

@@ -22,6 +22,8 @@ pub struct Keeper {
     pub file: String,
     /// Its position in the file.
     pub position: u64,
+    /// The earlier run it is a row of, as the pipeline names that run; `None` for a row of this one.
+    pub run: Option<String>,
     /// The cluster it heads, where rows are only alike.
     pub cluster: Option<Cluster>,
 }
@@ -72,6 +74,7 @@ pub struct RemovedLog {
     keeper: StringBuilder,
     keeper_file: StringBuilder,
     keeper_position: UInt64Builder,
+    keeper_run: StringBuilder,
     cluster: StringBuilder,
     cluster_size: UInt64Builder,
     rows: u64,
@@ -93,6 +96,7 @@ pub fn schema() -> SchemaRef {
         field("keeper", DataType::Utf8, true),
         field("keeper_file", DataType::Utf8, true),
         field("keeper_position", DataType::UInt64, true),
+        field("keeper_run", DataType::Utf8, true),
         field("cluster", DataType::Utf8, true),
         field("cluster_size", DataType::UInt64, true),
     ]))
@@ -142,6 +146,7 @@ impl RemovedLog {
         self.keeper.append_option(keeper.map(|keeper| &keeper.id));
         self.keeper_file.append_option(keeper.map(|keeper| &keeper.file));
         self.keeper_position.append_option(keeper.map(|keeper| keeper.position));
+        self.keeper_run.append_option(keeper.and_then(|keeper| keeper.run.as_ref()));
         let cluster = keeper.and_then(|keeper| keeper.cluster.as_ref());
         self.cluster.append_option(cluster.map(|cluster| &cluster.name));
         self.cluster_size.append_option(cluster.map(|cluster| cluster.size));
@@ -172,6 +177,7 @@ impl RemovedLog {
             Arc::new(self.keeper.finish()),
             Arc::new(self.keeper_file.finish()),
             Arc::new(self.keeper_position.finish()),
+            Arc::new(self.keeper_run.finish()),
             Arc::new(self.cluster.finish()),
             Arc::new(self.cluster_size.finish()),
         ];

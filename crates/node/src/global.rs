@@ -1,18 +1,20 @@
 //! Bindings of the global steps: spills, exact deduplication, shuffle buckets.
 
 use arrow_array::RecordBatch;
-use gristmill_kernels::dedup::exact::{self, ExactOptions, KeyWriter};
+use gristmill_kernels::dedup::exact::{self, ExactOptions, KeyWriter, Keys};
 use gristmill_kernels::dedup::keep::Keep;
+use gristmill_kernels::dedup::parts::{CutBy, Cuts, Part};
 use gristmill_kernels::dedup::verdicts::{DecidedBy, Decisions};
 use gristmill_kernels::order::bucket::BucketSorter;
 use gristmill_kernels::order::sample::Smallest;
-use gristmill_kernels::order::spill::{BlockPlace, Shuffle, SpillFile, SpillWriter};
+use gristmill_kernels::order::spill::{BlockPlace, Shuffle, SpillFile, SpillWriter, Storage};
 use gristmill_kernels::order::verdict::Verdict;
 use gristmill_kernels::{KernelError, Result};
 use napi_derive::napi;
 use serde::de::DeserializeOwned;
 
 use crate::batch::NativeBatch;
+use crate::edits::NativeEdits;
 use crate::guard::{guard, unsigned};
 use crate::removed::NativeRemovedLog;
 
@@ -40,10 +42,11 @@ pub struct NativeSpillWriter {
 impl NativeSpillWriter {
     /// Creates the file; `shuffle` is JSON `{seed, buckets}` or null.
     #[napi(factory)]
-    pub fn create(path: String, shuffle: Option<String>) -> napi::Result<Self> {
+    pub fn create(path: String, shuffle: Option<String>, compressed: bool) -> napi::Result<Self> {
         guard("spill.create", || {
             let shuffle: Option<Shuffle> = shuffle.map(|json| parse("shuffle", &json)).transpose()?;
-            Ok(Self { inner: Some(SpillWriter::create(path, shuffle)?) })
+            let storage = if compressed { Storage::Compressed } else { Storage::Plain };
+            Ok(Self { inner: Some(SpillWriter::create(path, shuffle, storage)?) })
         })
     }
 
@@ -117,9 +120,11 @@ impl NativeKeyWriter {
 
 /// Decides one partition of an exact deduplication; JSON `{bytes, segments}`.
 ///
-/// `segments[i]` holds the keys of task `tasks[i]`; `keep` and `shuffle` are JSON.
+/// `segments[i]` holds the keys of task `tasks[i]`, or of the earlier run `runs[i]`; those come first. `keep` and
+/// `shuffle` are JSON.
 #[napi]
 pub fn decide_duplicates(
+    runs: Vec<Option<String>>,
     tasks: Vec<u32>,
     segments: Vec<&[u8]>,
     keep: String,
@@ -129,7 +134,8 @@ pub fn decide_duplicates(
     guard("dedup.decide", || {
         let keep: Keep = parse("keep", &keep)?;
         let shuffle: Option<Shuffle> = shuffle.map(|json| parse("shuffle", &json)).transpose()?;
-        let inputs = tasks.into_iter().zip(segments).collect();
+        let inputs = runs.into_iter().zip(tasks).zip(segments);
+        let inputs = inputs.map(|((run, task), bytes)| Keys { run, task, bytes }).collect();
         let (bytes, segments) = exact::decide(inputs, &keep, shuffle, path)?;
         to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
     })
@@ -162,6 +168,23 @@ impl NativeVerdict {
         guard("verdict.duplicates", || {
             let by = || DecidedBy { step, rule, threshold };
             self.inner.duplicates.get_or_insert_with(|| Decisions::new(by())).add(bytes)
+        })
+    }
+
+    /// Adds a segment of a decision about parts of texts (`by` is `line` or `paragraph`) of a column.
+    #[napi]
+    pub fn add_cuts(
+        &mut self,
+        bytes: &[u8],
+        step: String,
+        rule: String,
+        column: String,
+        by: String,
+    ) -> napi::Result<()> {
+        guard("verdict.cuts", || {
+            let by: Part = parse("by", &to_json(&by)?)?;
+            let cut_by = || CutBy { step, rule, column, by };
+            self.inner.cuts.get_or_insert_with(|| Cuts::new(cut_by())).add(bytes)
         })
     }
 
@@ -201,16 +224,21 @@ impl NativeSpillFile {
         guard("spill.open", || Ok(Self { inner: Some(SpillFile::open(path)?) }))
     }
 
-    /// The rows of a block; what the verdict removes is recorded.
+    /// The rows of a block; what the verdict removes or cuts is recorded.
     #[napi]
     pub fn read(
         &self,
         block: NativeBlockPlace,
-        verdict: &NativeVerdict,
+        verdict: &mut NativeVerdict,
         removed: &mut NativeRemovedLog,
+        edits: &mut NativeEdits,
     ) -> napi::Result<NativeBatch> {
         guard("spill.read", || {
-            Ok(NativeBatch::wrap(verdict.inner.apply(&self.block(block)?, 0, removed.get()?)?))
+            let record = self.block(block)?;
+            let removed = removed.get()?;
+            let mut batch = verdict.inner.apply(&record, 0, removed)?;
+            verdict.inner.cut(&mut batch, &record, removed, edits.get()?)?;
+            Ok(NativeBatch::wrap(batch))
         })
     }
 

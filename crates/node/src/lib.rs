@@ -12,6 +12,7 @@ mod batch;
 mod classifier;
 mod columnar;
 mod decontaminate;
+mod dedup;
 mod edits;
 mod expression;
 mod feed;

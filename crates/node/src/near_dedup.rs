@@ -66,12 +66,18 @@ impl NativeBandKeyWriter {
 
 /// Writes the buckets of one partition of band keys; JSON `{bytes, segments}`, without segments.
 ///
-/// `segments[i]` holds the keys of a task before which there are `bases[i]` rows.
+/// `segments[i]` holds the keys of a task before which there are `bases[i]` rows; the first `known` rows are of
+/// earlier runs.
 #[napi]
-pub fn write_buckets(bases: Vec<u32>, segments: Vec<&[u8]>, path: String) -> napi::Result<String> {
+pub fn write_buckets(
+    bases: Vec<u32>,
+    segments: Vec<&[u8]>,
+    known: u32,
+    path: String,
+) -> napi::Result<String> {
     guard("dedup.buckets", || {
         let inputs: Vec<(u32, &[u8])> = bases.into_iter().zip(segments).collect();
-        let bytes = buckets::write(&inputs, path)?;
+        let bytes = buckets::write(&inputs, known, path)?;
         to_json(&serde_json::json!({ "bytes": bytes, "segments": [] }))
     })
 }
@@ -124,6 +130,14 @@ impl NativeSetWriter {
         })
     }
 
+    /// Adds the wanted rows of an earlier run's index file.
+    #[napi]
+    pub fn add_index(&mut self, path: String) -> napi::Result<()> {
+        guard("sets.index", || {
+            self.inner.as_mut().ok_or(KernelError::Disposed { what: "set writer" })?.add_index(path)
+        })
+    }
+
     /// Closes the file; JSON `{bytes, segments}`.
     #[napi]
     pub fn finish(&mut self) -> napi::Result<String> {
@@ -141,12 +155,14 @@ impl NativeSetWriter {
     }
 }
 
-/// One task's part of a group of candidates.
+/// The part of a group of candidates that one task has, or one file of an earlier run's index.
 #[napi(object)]
 pub struct NativeClusterPart {
+    /// The earlier run, as the pipeline names it.
+    pub run: Option<String>,
     /// Ordinal of the task.
     pub task: u32,
-    /// Rows of the tasks before it.
+    /// Rows of the parts before it.
     pub base: u32,
     /// Its file of sets.
     pub sets: String,
@@ -170,7 +186,10 @@ pub fn decide_clusters(
         let parts: Vec<Part<'_>> = parts
             .into_iter()
             .zip(members)
-            .map(|(part, members)| Part { task: part.task, base: part.base, sets: part.sets.into(), members })
+            .map(|(part, members)| {
+                let NativeClusterPart { run, task, base, sets } = part;
+                Part { run, task, base, sets: sets.into(), members }
+            })
             .collect();
         let clustered = cluster::decide(&parts, &buckets, &options, shuffle, path)?;
         to_json(&serde_json::json!({

@@ -63,9 +63,12 @@ pub struct ExactOptions {
 /// Keys of one task's rows, gathered by partition.
 pub struct KeyWriter {
     options: ExactOptions,
-    parts: Vec<KeyPart>,
+    parts: KeyParts,
     rows: u32,
 }
+
+/// Keys, gathered by partition.
+pub(super) struct KeyParts(Vec<KeyPart>);
 
 #[derive(Default)]
 struct KeyPart {
@@ -81,7 +84,7 @@ impl KeyWriter {
     /// An empty set of keys.
     #[must_use]
     pub fn new(options: ExactOptions) -> Self {
-        let parts = (0..options.partitions).map(|_| KeyPart::default()).collect();
+        let parts = KeyParts::new(options.partitions);
         Self { options, parts, rows: 0 }
     }
 
@@ -93,17 +96,17 @@ impl KeyWriter {
         let hashes = hash_rows(batch, &self.options)?;
         let priority = priorities(batch, &self.options.keep)?;
         for (row, hash) in hashes.into_iter().enumerate() {
-            let ordinal = self.rows + row as u32;
             let Some(hash) = hash else { continue };
-            let index = ((hash >> 64) as u64 % u64::from(self.options.partitions)) as usize;
-            let part = &mut self.parts[index];
-            part.hash.push(hash);
-            part.priority
-                .append_option(priority.as_ref().and_then(|p| p.is_valid(row).then(|| p.value(row))));
-            part.row.append_value(ordinal);
-            part.file.append_value(batch.file_of(row));
-            part.position.append_value(batch.position().value(row));
-            part.id.append_option(batch.id().is_valid(row).then(|| batch.id().value(row)));
+            let priority = priority.as_ref().and_then(|p| p.is_valid(row).then(|| p.value(row)));
+            let place = RowPlace {
+                run: None,
+                task: 0,
+                row: self.rows + row as u32,
+                file: batch.file_of(row),
+                position: batch.position().value(row),
+                id: batch.id().is_valid(row).then(|| batch.id().value(row)),
+            };
+            self.parts.push(hash, priority, &place);
         }
         self.rows += batch.rows() as u32;
         Ok(())
@@ -114,8 +117,29 @@ impl KeyWriter {
     /// # Errors
     /// `Io` when writing fails.
     pub fn finish(self, path: impl AsRef<Path>) -> Result<(u64, Vec<Segment>)> {
+        self.parts.finish(path)
+    }
+}
+
+impl KeyParts {
+    pub(super) fn new(partitions: u32) -> Self {
+        Self((0..partitions).map(|_| KeyPart::default()).collect())
+    }
+
+    pub(super) fn push(&mut self, hash: u128, priority: Option<f64>, place: &RowPlace<'_>) {
+        let index = partition(hash, self.0.len());
+        let part = &mut self.0[index];
+        part.hash.push(hash);
+        part.priority.append_option(priority);
+        part.row.append_value(place.row);
+        part.file.append_value(place.file);
+        part.position.append_value(place.position);
+        part.id.append_option(place.id);
+    }
+
+    pub(super) fn finish(self, path: impl AsRef<Path>) -> Result<(u64, Vec<Segment>)> {
         let mut file = SegmentWriter::create(path)?;
-        for (index, part) in self.parts.into_iter().enumerate() {
+        for (index, part) in self.0.into_iter().enumerate() {
             if !part.hash.is_empty() {
                 file.append_record(index as u32, &part.into_record()?)?;
             }
@@ -151,10 +175,15 @@ impl KeyPart {
     }
 }
 
+/// The partition of a hash.
+pub(super) fn partition(hash: u128, partitions: usize) -> usize {
+    ((hash >> 64) as u64 % partitions as u64) as usize
+}
+
 /// Hash of each row's key columns; `None` where all of them are null.
-fn hash_rows(batch: &Batch, options: &ExactOptions) -> Result<Vec<Option<u128>>> {
+pub(super) fn hash_rows(batch: &Batch, options: &ExactOptions) -> Result<Vec<Option<u128>>> {
     let on = &options.on;
-    let mut strings = Strings { compare: options.normalize, ..Strings::default() };
+    let mut strings = Strings::new(options.normalize);
     if let [only] = &on[..]
         && let Ok(text) = batch.text(only)
     {
@@ -178,14 +207,18 @@ fn hash_rows(batch: &Batch, options: &ExactOptions) -> Result<Vec<Option<u128>>>
 
 /// Makes strings ready to be compared; reused from row to row.
 #[derive(Default)]
-struct Strings {
+pub(super) struct Strings {
     compare: Compare,
     simplified: Simplified,
     url: String,
 }
 
 impl Strings {
-    fn normal<'a>(&'a mut self, value: &'a str) -> &'a [u8] {
+    pub(super) fn new(compare: Compare) -> Self {
+        Self { compare, ..Self::default() }
+    }
+
+    pub(super) fn normal<'a>(&'a mut self, value: &'a str) -> &'a [u8] {
         match self.compare {
             Compare::None => value.as_bytes(),
             Compare::Datatrove => {
@@ -239,8 +272,20 @@ fn hash_value(
     Ok(())
 }
 
+/// Keys of one partition, from one task or from an earlier run's index.
+#[derive(Debug, Clone)]
+pub struct Keys<'a> {
+    /// The earlier run, as the pipeline names it; its rows always stay.
+    pub run: Option<String>,
+    /// Ordinal of the task.
+    pub task: u32,
+    /// The segment.
+    pub bytes: &'a [u8],
+}
+
 /// One task's keys of one partition, as loaded for the reduce.
 struct TaskKeys {
+    run: Option<String>,
     task: u32,
     record: RecordBatch,
 }
@@ -269,6 +314,7 @@ impl TaskKeys {
 
     fn place(&self, row: usize) -> RowPlace<'_> {
         RowPlace {
+            run: self.run.as_deref(),
             task: self.task,
             row: self.row(row),
             file: self.file(row),
@@ -280,22 +326,26 @@ impl TaskKeys {
 
 /// Decides one partition and writes the verdicts to `path`.
 ///
-/// `inputs` are the partition's segments of every task, in task order, each with the task's ordinal.
+/// `inputs` are the partition's segments: of earlier runs, in the order in which their rows win, then of every
+/// task, in task order.
+///
 /// # Errors
 /// `Format` when a segment is damaged; `Io` when writing fails.
 pub fn decide(
-    inputs: Vec<(u32, &[u8])>,
+    inputs: Vec<Keys<'_>>,
     keep: &Keep,
     shuffle: Option<Shuffle>,
     path: impl AsRef<Path>,
 ) -> Result<(u64, Vec<Segment>)> {
     let keys: Vec<TaskKeys> = inputs
         .into_iter()
-        .map(|(task, bytes)| Ok(TaskKeys { task, record: batch::from_ipc(bytes.to_vec().into())? }))
+        .map(|Keys { run, task, bytes }| {
+            Ok(TaskKeys { run, task, record: batch::from_ipc(bytes.to_vec().into())? })
+        })
         .collect::<Result<_>>()?;
     let best = keepers(&keys, keep);
     let mut verdicts = VerdictWriter::new(shuffle);
-    for (index, part) in keys.iter().enumerate() {
+    for (index, part) in keys.iter().enumerate().filter(|(_, part)| part.run.is_none()) {
         let hashes = part.hash();
         for row in 0..hashes.len() {
             let (keeper_part, keeper_row) = best[&hash_at(hashes, row)];
@@ -314,7 +364,8 @@ fn hash_at(hashes: &FixedSizeBinaryArray, row: usize) -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// For each key, the part and row that stay. Parts are in row order, so "first" is the first one seen.
+/// For each key, the part and row that stay. Parts are in row order, so "first" is the first one seen; rows of
+/// earlier runs come before all and are never replaced.
 fn keepers(keys: &[TaskKeys], keep: &Keep) -> FxHashMap<u128, (u32, u32)> {
     let rows = keys.iter().map(|part| part.record.num_rows()).sum();
     let mut best: FxHashMap<u128, (u32, u32)> =
@@ -326,6 +377,7 @@ fn keepers(keys: &[TaskKeys], keep: &Keep) -> FxHashMap<u128, (u32, u32)> {
             best.entry(hash_at(hashes, row))
                 .and_modify(|there| {
                     let wins = match keep {
+                        _ if keys[there.0 as usize].run.is_some() => false,
                         Keep::First => false,
                         Keep::Last => true,
                         Keep::Longest | Keep::Highest { .. } => {

@@ -25,6 +25,8 @@ use crate::removed::{Cluster, Keeper, Reason, RemovedLog};
 /// A row as decisions know it.
 #[derive(Debug, Clone, Copy)]
 pub struct RowPlace<'a> {
+    /// The earlier run it is a row of, as the pipeline names that run; `None` for a row of this one.
+    pub run: Option<&'a str>,
     /// Ordinal of the task that spilled it.
     pub task: u32,
     /// Its ordinal in the task's output.
@@ -47,7 +49,16 @@ impl RowPlace<'_> {
 
     /// A name of the row that no other row of the run has: the name of the cluster it heads.
     pub fn cluster_name(&self) -> String {
-        format!("{:016x}", shuffle::key(self.file, self.position, self.id, 0, &mut Vec::new()))
+        let mut scratch = Vec::new();
+        let key = match self.run {
+            None => shuffle::key(self.file, self.position, self.id, 0, &mut scratch),
+            // Another run may have read a file of the same name.
+            Some(run) => {
+                let file = format!("{run}\n{}", self.file);
+                shuffle::key(&file, self.position, self.id, 0, &mut scratch)
+            }
+        };
+        format!("{key:016x}")
     }
 }
 
@@ -72,6 +83,7 @@ struct Group {
     value: Float64Builder,
     cluster: StringBuilder,
     cluster_size: UInt64Builder,
+    keeper_run: StringBuilder,
 }
 
 /// Gathers verdicts and writes them.
@@ -105,6 +117,7 @@ impl VerdictWriter {
         group.value.append_option(measured.map(|measured| measured.value));
         group.cluster.append_option(measured.map(|measured| measured.cluster));
         group.cluster_size.append_option(measured.map(|measured| measured.cluster_size));
+        group.keeper_run.append_option(keeper.run);
     }
 
     /// Writes all groups to `path`.
@@ -132,6 +145,7 @@ impl Group {
             field("value", DataType::Float64, true),
             field("cluster", DataType::Utf8, true),
             field("cluster_size", DataType::UInt64, true),
+            field("keeper_run", DataType::Utf8, true),
         ]);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.task.finish()),
@@ -142,6 +156,7 @@ impl Group {
             Arc::new(self.value.finish()),
             Arc::new(self.cluster.finish()),
             Arc::new(self.cluster_size.finish()),
+            Arc::new(self.keeper_run.finish()),
         ];
         Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
     }
@@ -239,6 +254,7 @@ impl Decisions {
             id: text(2).value(index).to_owned(),
             file: text(3).value(index).to_owned(),
             position: number(4),
+            run: text(8).is_valid(index).then(|| text(8).value(index).to_owned()),
             cluster: text(6)
                 .is_valid(index)
                 .then(|| Cluster { name: text(6).value(index).to_owned(), size: number(7) }),

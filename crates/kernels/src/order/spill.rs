@@ -66,9 +66,19 @@ pub struct BlockPlace {
     pub checksum: String,
 }
 
+/// How blocks are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// As they lie in memory: for rows that are read once, soon.
+    Plain,
+    /// Compressed by LZ4: for rows that stay a while, or are read again.
+    Compressed,
+}
+
 /// A spill under construction.
 pub struct SpillWriter {
     file: ShardFile,
+    storage: Storage,
     shuffle: Option<Shuffle>,
     pending: Vec<RecordBatch>,
     pending_bytes: usize,
@@ -81,9 +91,17 @@ impl SpillWriter {
     ///
     /// # Errors
     /// `Io` when it cannot be created.
-    pub fn create(path: impl AsRef<Path>, shuffle: Option<Shuffle>) -> Result<Self> {
+    pub fn create(path: impl AsRef<Path>, shuffle: Option<Shuffle>, storage: Storage) -> Result<Self> {
         let file = ShardFile::create(path)?;
-        Ok(Self { file, shuffle, pending: Vec::new(), pending_bytes: 0, blocks: Vec::new(), rows: 0 })
+        Ok(Self {
+            file,
+            storage,
+            shuffle,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            blocks: Vec::new(),
+            rows: 0,
+        })
     }
 
     /// Rows written so far; the next row's ordinal.
@@ -137,7 +155,10 @@ impl SpillWriter {
     }
 
     fn block(&mut self, bucket: u32, record: &RecordBatch) -> Result<()> {
-        let bytes = batch::to_ipc(record)?;
+        let bytes = match self.storage {
+            Storage::Plain => batch::to_ipc(record)?,
+            Storage::Compressed => batch::to_compressed_ipc(record)?,
+        };
         self.blocks.push(Block {
             bucket,
             rows: record.num_rows() as u32,

@@ -3,7 +3,9 @@
 use arrow_array::RecordBatch;
 
 use crate::batch::Batch;
+use crate::dedup::parts::Cuts;
 use crate::dedup::verdicts::Decisions;
+use crate::edits::Edits;
 use crate::error::Result;
 use crate::order::{sample, spill};
 use crate::removed::RemovedLog;
@@ -13,6 +15,8 @@ use crate::removed::RemovedLog;
 pub struct Verdict {
     /// Duplicates.
     pub duplicates: Option<Decisions>,
+    /// Parts of texts that are duplicates; never beside a shuffle.
+    pub cuts: Option<Cuts>,
     /// Sampling: seed, highest hash that stays, name of the step.
     pub sample: Option<(u64, u64, String)>,
 }
@@ -32,5 +36,22 @@ impl Verdict {
             sample::remove_above(&mut batch, *seed, *threshold, log, step)?;
         }
         Ok(batch)
+    }
+
+    /// Cuts the parts that are duplicates from a batch made from `record`; what is cut is recorded.
+    ///
+    /// # Errors
+    /// `Internal` when `record` is not a spilled one.
+    pub fn cut(
+        &mut self,
+        batch: &mut Batch,
+        record: &RecordBatch,
+        log: &mut RemovedLog,
+        edits: &mut Edits,
+    ) -> Result<()> {
+        match &mut self.cuts {
+            Some(cuts) => cuts.apply(batch, record, log, edits),
+            None => Ok(()),
+        }
     }
 }

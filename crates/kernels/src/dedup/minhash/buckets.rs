@@ -12,11 +12,12 @@ use crate::formats::shard_file::ShardFile;
 /// Writes the buckets of two rows or more to `path`; the file's size.
 ///
 /// `inputs` are the partition's segments of every task, each with the task's base. What is written does not
-/// depend on their order.
+/// depend on their order. Rows below `known` are of earlier runs: they stay whatever they share, so buckets of
+/// them alone are left out.
 ///
 /// # Errors
 /// `Format` when a segment is damaged; `Io` when writing fails.
-pub fn write(inputs: &[(u32, &[u8])], path: impl AsRef<Path>) -> Result<u64> {
+pub fn write(inputs: &[(u32, &[u8])], known: u32, path: impl AsRef<Path>) -> Result<u64> {
     let count = inputs.iter().map(|(_, bytes)| bytes.len() / ENTRY_BYTES).sum();
     let mut entries: Vec<(u64, u32)> = Vec::with_capacity(count);
     for &(base, bytes) in inputs {
@@ -26,7 +27,8 @@ pub fn write(inputs: &[(u32, &[u8])], path: impl AsRef<Path>) -> Result<u64> {
     entries.dedup();
     let mut file = ShardFile::create(path)?;
     let mut bytes: Vec<u8> = Vec::new();
-    for bucket in entries.chunk_by(|a, b| a.0 == b.0).filter(|bucket| bucket.len() > 1) {
+    let decides = |bucket: &&[(u64, u32)]| bucket.len() > 1 && bucket.iter().any(|&(_, row)| row >= known);
+    for bucket in entries.chunk_by(|a, b| a.0 == b.0).filter(decides) {
         bytes.extend((bucket.len() as u32).to_le_bytes());
         bytes.extend(bucket.iter().flat_map(|(_, row)| row.to_le_bytes()));
         if bytes.len() >= 1 << 20 {

@@ -36,12 +36,14 @@ const CACHE_BYTES: usize = 64 << 20;
 /// Files held open by a group.
 const OPEN_FILES: usize = 128;
 
-/// One task's part of a group.
+/// The part of a group that one task has, or one file of an earlier run's index.
 #[derive(Debug, Clone)]
 pub struct Part<'a> {
+    /// The earlier run, as the pipeline names it; its rows stay, and come before all others.
+    pub run: Option<String>,
     /// Ordinal of the task.
     pub task: u32,
-    /// Rows of the tasks before it.
+    /// Rows of the parts before it.
     pub base: u32,
     /// Its file of sets.
     pub sets: PathBuf,
@@ -74,7 +76,8 @@ pub struct Clustered {
     pub overflow: u64,
 }
 
-/// Decides a group and writes the verdicts to `path`. `parts` are in task order.
+/// Decides a group and writes the verdicts to `path`. `parts` are in the order of their bases: those of earlier
+/// runs, then tasks.
 ///
 /// # Errors
 /// `Format` when a file is damaged; `Io` when reading or writing fails.
@@ -129,20 +132,31 @@ struct Keeper {
 
 /// The rows of a group, by their place in keeper order.
 struct Members {
-    parts: Vec<(u32, RecordBatch, PathBuf)>,
+    parts: Vec<Loaded>,
     /// Files of sets, by part, as many as may be open.
     open: RefCell<FxHashMap<u32, File>>,
     /// Part and row in it.
     order: Vec<(u32, u32)>,
+    /// How many of the first are of earlier runs.
+    known: usize,
     /// From a row's number over all tasks to its place.
     places: FxHashMap<u32, u32>,
+}
+
+struct Loaded {
+    run: Option<String>,
+    task: u32,
+    record: RecordBatch,
+    sets: PathBuf,
 }
 
 impl Members {
     fn load(parts: &[Part<'_>], keep: &Keep) -> Result<Self> {
         let mut loaded = Vec::with_capacity(parts.len());
         // Priority, highest first, then the number over all tasks.
-        let mut order: Vec<(f64, u32, (u32, u32))> = Vec::new();
+        // Rows of earlier runs come before all.
+        let mut order: Vec<(bool, f64, u32, (u32, u32))> = Vec::new();
+        let mut known = 0;
         for (index, part) in parts.iter().enumerate() {
             let record = batch::from_ipc(part.members.to_vec().into())?;
             let rows = record.column(0).as_primitive::<UInt32Type>();
@@ -150,18 +164,24 @@ impl Members {
             for row in 0..record.num_rows() {
                 let value = if priority.is_valid(row) { priority.value(row) } else { f64::NEG_INFINITY };
                 let value = if value.is_nan() { f64::NEG_INFINITY } else { value };
-                order.push((value, part.base + rows.value(row), (index as u32, row as u32)));
+                order.push((
+                    part.run.is_none(),
+                    value,
+                    part.base + rows.value(row),
+                    (index as u32, row as u32),
+                ));
             }
-            loaded.push((part.task, record, part.sets.clone()));
+            known += part.run.as_ref().map_or(0, |_| record.num_rows());
+            loaded.push(Loaded { run: part.run.clone(), task: part.task, record, sets: part.sets.clone() });
         }
         let last = *keep == Keep::Last;
         order.sort_unstable_by(|a, b| {
-            let input = if last { b.1.cmp(&a.1) } else { a.1.cmp(&b.1) };
-            b.0.total_cmp(&a.0).then(input)
+            let input = if last { b.2.cmp(&a.2) } else { a.2.cmp(&b.2) };
+            a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(input)
         });
-        let places = order.iter().enumerate().map(|(place, &(_, row, _))| (row, place as u32)).collect();
-        let order = order.into_iter().map(|(_, _, at)| at).collect();
-        Ok(Self { parts: loaded, open: RefCell::default(), order, places })
+        let places = order.iter().enumerate().map(|(place, &(.., row, _))| (row, place as u32)).collect();
+        let order = order.into_iter().map(|(.., at)| at).collect();
+        Ok(Self { parts: loaded, open: RefCell::default(), order, known, places })
     }
 
     fn len(&self) -> usize {
@@ -170,10 +190,11 @@ impl Members {
 
     fn place(&self, row: usize) -> RowPlace<'_> {
         let (part, at) = self.order[row];
-        let (task, record, ..) = &self.parts[part as usize];
+        let Loaded { run, task, record, .. } = &self.parts[part as usize];
         let at = at as usize;
         let id = record.column(6).as_string::<i32>();
         RowPlace {
+            run: run.as_deref(),
             task: *task,
             row: record.column(0).as_primitive::<UInt32Type>().value(at),
             file: record.column(4).as_string::<i32>().value(at),
@@ -184,13 +205,13 @@ impl Members {
 
     fn shingles(&self, row: usize) -> usize {
         let (part, at) = self.order[row];
-        self.parts[part as usize].1.column(3).as_primitive::<UInt32Type>().value(at as usize) as usize
+        self.parts[part as usize].record.column(3).as_primitive::<UInt32Type>().value(at as usize) as usize
     }
 
     /// Reads the set of a row.
     fn read(&self, row: usize) -> Result<Box<[u64]>> {
         let (part, at) = self.order[row];
-        let (_, record, path) = &self.parts[part as usize];
+        let Loaded { record, sets: path, .. } = &self.parts[part as usize];
         let offset = record.column(2).as_primitive::<UInt64Type>().value(at as usize);
         let mut open = self.open.borrow_mut();
         if !open.contains_key(&part) {
@@ -296,9 +317,12 @@ impl Group<'_> {
         let mut keepers = Vec::with_capacity(self.sets.members.len());
         let mut candidates = Vec::new();
         for row in 0..self.sets.members.len() {
-            self.candidates(row, &mut candidates);
             let mut own = None;
             let mut found = None;
+            candidates.clear();
+            if row >= self.sets.members.known {
+                self.candidates(row, &mut candidates);
+            }
             for &leader in &candidates {
                 if let Some(similarity) = self.similar(row, leader, &mut own)? {
                     found = Some(Keeper { row: leader, similarity });
@@ -319,8 +343,11 @@ impl Group<'_> {
         let mut root: Vec<u32> = (0..rows as u32).collect();
         let mut candidates = Vec::new();
         for row in 0..rows {
-            self.candidates(row, &mut candidates);
             let mut own = None;
+            candidates.clear();
+            if row >= self.sets.members.known {
+                self.candidates(row, &mut candidates);
+            }
             for &leader in &candidates {
                 let (a, b) = (find(&mut root, row as u32), find(&mut root, leader));
                 if a != b && self.similar(row, leader, &mut own)?.is_some() {
@@ -331,7 +358,9 @@ impl Group<'_> {
         }
         (0..rows as u32)
             .map(|row| {
-                let keeper = find(&mut root, row);
+                // A chain may lead from one row of an earlier run to another: both stay.
+                let known = (row as usize) < self.sets.members.known;
+                let keeper = if known { row } else { find(&mut root, row) };
                 let similarity = if keeper == row { 1.0 } else { self.measure(row, keeper)? };
                 Ok(Keeper { row: keeper, similarity })
             })
@@ -340,7 +369,6 @@ impl Group<'_> {
 
     /// Leaders of a row's buckets, rising, each once.
     fn candidates(&self, row: usize, candidates: &mut Vec<u32>) {
-        candidates.clear();
         for &bucket in self.buckets.of(row) {
             candidates.extend(&self.leaders[bucket as usize]);
         }

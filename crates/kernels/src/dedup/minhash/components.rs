@@ -203,7 +203,7 @@ mod tests {
                     keys::encode(&keys, &rows)
                 };
                 let path = folder.join(format!("{index}.buckets"));
-                buckets::write(&[(7, &of(7, 20)), (0, &of(0, 7))], &path).unwrap();
+                buckets::write(&[(7, &of(7, 20)), (0, &of(0, 7))], 0, &path).unwrap();
                 files.push(path);
                 for key in 0..12 {
                     let rows: BTreeSet<u32> =

@@ -17,29 +17,53 @@ use crate::error::{KernelError, Result};
 /// Bytes of a key with its row.
 pub const ENTRY_BYTES: usize = 12;
 
-/// Computes and gathers band keys.
-pub struct BandKeyWriter {
+/// Computes band keys; reused from row to row.
+pub struct BandKeys {
     bands: Bands,
     shingler: Shingler,
     signer: Signer,
     scratch: Vec<u8>,
-    parts: Vec<(Vec<u64>, Vec<u32>)>,
-    rows: u32,
 }
 
-impl BandKeyWriter {
-    /// An empty set of keys, for at least one partition.
+impl BandKeys {
+    /// For rows compared by `options`.
     #[must_use]
-    pub fn new(options: &MinhashOptions, partitions: u32) -> Self {
+    pub fn new(options: &MinhashOptions) -> Self {
         let bands = Bands { bands: options.bands, rows: options.rows };
         Self {
             bands,
             shingler: Shingler::new(options.shingles),
             signer: Signer::new((bands.bands * bands.rows) as usize),
             scratch: Vec::new(),
-            parts: vec![(Vec::new(), Vec::new()); partitions as usize],
-            rows: 0,
         }
+    }
+
+    /// The keys of a text, one a band; none for a text without shingles, which is no duplicate of anything.
+    pub fn of(&mut self, text: &str) -> Option<impl Iterator<Item = u64>> {
+        let shingles = self.shingler.sequence(text);
+        if shingles.is_empty() {
+            return None;
+        }
+        let signature = self.signer.sign(shingles);
+        Some(self.bands.keys(signature, &mut self.scratch))
+    }
+}
+
+/// Computes and gathers band keys.
+pub struct BandKeyWriter {
+    keys: BandKeys,
+    parts: BandParts,
+    rows: u32,
+}
+
+/// Band keys with their rows, gathered by partition.
+pub struct BandParts(Vec<(Vec<u64>, Vec<u32>)>);
+
+impl BandKeyWriter {
+    /// An empty set of keys, for at least one partition.
+    #[must_use]
+    pub fn new(options: &MinhashOptions, partitions: u32) -> Self {
+        Self { keys: BandKeys::new(options), parts: BandParts::new(partitions), rows: 0 }
     }
 
     /// Adds the rows of a compacted batch, in the order they are spilled. A row without shingles has no
@@ -50,16 +74,8 @@ impl BandKeyWriter {
     pub fn add(&mut self, batch: &Batch) -> Result<()> {
         let text = batch.text(TEXT)?;
         for row in (0..text.len()).filter(|&row| text.is_valid(row)) {
-            let shingles = self.shingler.sequence(text.value(row));
-            if shingles.is_empty() {
-                continue;
-            }
-            let signature = self.signer.sign(shingles);
-            for key in self.bands.keys(signature, &mut self.scratch) {
-                let part = partition(key, self.parts.len());
-                let (keys, rows) = &mut self.parts[part];
-                keys.push(key);
-                rows.push(self.rows + row as u32);
+            for key in self.keys.of(text.value(row)).into_iter().flatten() {
+                self.parts.push(key, self.rows + row as u32);
             }
         }
         self.rows += text.len() as u32;
@@ -71,8 +87,32 @@ impl BandKeyWriter {
     /// # Errors
     /// `Io` when writing fails.
     pub fn finish(self, path: impl AsRef<Path>) -> Result<(u64, Vec<Segment>)> {
+        self.parts.finish(path)
+    }
+}
+
+impl BandParts {
+    /// For at least one partition.
+    #[must_use]
+    pub fn new(partitions: u32) -> Self {
+        Self(vec![(Vec::new(), Vec::new()); partitions as usize])
+    }
+
+    /// Adds a key of a row.
+    pub fn push(&mut self, key: u64, row: u32) {
+        let part = partition(key, self.0.len());
+        let (keys, rows) = &mut self.0[part];
+        keys.push(key);
+        rows.push(row);
+    }
+
+    /// Writes the key file.
+    ///
+    /// # Errors
+    /// `Io` when writing fails.
+    pub fn finish(self, path: impl AsRef<Path>) -> Result<(u64, Vec<Segment>)> {
         let mut file = SegmentWriter::create(path)?;
-        for (index, (keys, rows)) in self.parts.into_iter().enumerate() {
+        for (index, (keys, rows)) in self.0.into_iter().enumerate() {
             if !keys.is_empty() {
                 file.append(index as u32, &encode(&keys, &rows))?;
             }

@@ -16,8 +16,10 @@ use rustc_hash::FxHashMap;
 use super::MinhashOptions;
 use super::shingles::Shingler;
 use crate::batch::TEXT;
+use crate::dedup::index;
 use crate::dedup::keep::{Keep, priorities};
 use crate::dedup::segments::{Segment, SegmentWriter};
+use crate::dedup::verdicts::RowPlace;
 use crate::error::{KernelError, Result};
 use crate::order::spill::{ROW, hidden, strip};
 
@@ -29,6 +31,7 @@ pub struct SetWriter {
     /// Group of each wanted row.
     wanted: FxHashMap<u32, u32>,
     groups: BTreeMap<u32, Members>,
+    bytes: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -65,6 +68,7 @@ impl SetWriter {
             keep: options.keep.clone(),
             wanted,
             groups: BTreeMap::new(),
+            bytes: Vec::new(),
         })
     }
 
@@ -77,25 +81,45 @@ impl SetWriter {
         let batch = strip(record)?;
         let text = batch.text(TEXT)?;
         let priority = priorities(&batch, &self.keep)?;
-        let mut bytes = Vec::new();
         for (row, &ordinal) in ordinals.values().iter().enumerate() {
-            let Some(&group) = self.wanted.get(&ordinal) else { continue };
-            let set = self.shingler.set(if text.is_valid(row) { text.value(row) } else { "" });
-            let members = self.groups.entry(group).or_default();
-            members.row.append_value(ordinal);
-            members
-                .priority
-                .append_option(priority.as_ref().and_then(|p| p.is_valid(row).then(|| p.value(row))));
-            members.offset.append_value(self.file.bytes());
-            members.shingles.append_value(set.len() as u32);
-            members.file.append_value(batch.file_of(row));
-            members.position.append_value(batch.position().value(row));
-            members.id.append_option(batch.id().is_valid(row).then(|| batch.id().value(row)));
-            bytes.clear();
-            bytes.extend(set.iter().flat_map(|hash| hash.to_le_bytes()));
-            self.file.append_loose(&bytes)?;
+            let priority = priority.as_ref().and_then(|p| p.is_valid(row).then(|| p.value(row)));
+            let place = RowPlace {
+                run: None,
+                task: 0,
+                row: ordinal,
+                file: batch.file_of(row),
+                position: batch.position().value(row),
+                id: batch.id().is_valid(row).then(|| batch.id().value(row)),
+            };
+            self.add_row(&place, priority, if text.is_valid(row) { text.value(row) } else { "" })?;
         }
         Ok(())
+    }
+
+    /// Adds the wanted rows of an earlier run's index.
+    ///
+    /// # Errors
+    /// `Format` when the index is damaged; `Io` when reading or writing fails.
+    pub fn add_index(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let mut rows: Vec<u32> = self.wanted.keys().copied().collect();
+        rows.sort_unstable();
+        index::texts(path.as_ref(), &rows, |place, text| self.add_row(place, None, text))
+    }
+
+    fn add_row(&mut self, place: &RowPlace<'_>, priority: Option<f64>, text: &str) -> Result<()> {
+        let Some(&group) = self.wanted.get(&place.row) else { return Ok(()) };
+        let set = self.shingler.set(text);
+        let members = self.groups.entry(group).or_default();
+        members.row.append_value(place.row);
+        members.priority.append_option(priority);
+        members.offset.append_value(self.file.bytes());
+        members.shingles.append_value(set.len() as u32);
+        members.file.append_value(place.file);
+        members.position.append_value(place.position);
+        members.id.append_option(place.id);
+        self.bytes.clear();
+        self.bytes.extend(set.iter().flat_map(|hash| hash.to_le_bytes()));
+        self.file.append_loose(&self.bytes)
     }
 
     /// Writes the groups and closes the file.
