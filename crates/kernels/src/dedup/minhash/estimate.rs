@@ -43,7 +43,8 @@ impl Estimate {
         let buckets = shared * 4 * 5 / 4;
         let candidates = rows * CANDIDATES_OF_TEN / 10 * 8;
         Self {
-            memory_bytes: sorting.max(joining),
+            // One after the other, but allocators keep what was sorted in.
+            memory_bytes: sorting + joining,
             disk_bytes: keys * ENTRY_BYTES as u64 + 2 * buckets + candidates,
         }
     }
