@@ -63,7 +63,8 @@ pub fn remove(
         let Some(one) = contaminated(one) else { continue };
         let item = &index.items()[one.item as usize];
         let file = &index.files()[item.file as usize];
-        let keeper = Keeper { id: item.id.clone(), file: file.clone(), position: item.row };
+        let keeper =
+            Keeper { id: item.id.clone(), file: file.clone(), position: item.row, run: None, cluster: None };
         let reason = Reason { step, rule: file, values: Some(&shares), threshold: Some(threshold) };
         removed.record(batch, row, reason, Some(&keeper));
     }
