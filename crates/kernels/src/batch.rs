@@ -26,6 +26,7 @@ use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{KernelError, Result};
+use crate::text::words::Words;
 
 /// Name of the reserved column that holds the input file of each row.
 pub const FILE: &str = "__file";
@@ -44,6 +45,8 @@ pub struct Batch {
     record: RecordBatch,
     /// Rows that are still in; `None` means all.
     kept: Option<BooleanBuffer>,
+    /// Words that a step found, for the steps after it; see `text/words.rs`.
+    words: Option<Arc<Words>>,
 }
 
 /// Where the rows of a batch came from; built by readers.
@@ -90,7 +93,11 @@ impl Batch {
             fields.push(field);
             arrays.push(array);
         }
-        Ok(Self { record: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?, kept: None })
+        Ok(Self {
+            record: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?,
+            kept: None,
+            words: None,
+        })
     }
 
     /// Takes a record batch that already starts with the reserved columns.
@@ -108,7 +115,7 @@ impl Batch {
         if !fits {
             return Err(KernelError::format("batch", "the reserved columns are missing"));
         }
-        Ok(Self { record, kept: None })
+        Ok(Self { record, kept: None, words: None })
     }
 
     /// Number of rows, selected or not.
@@ -280,11 +287,22 @@ impl Batch {
         Ok(())
     }
 
+    /// The words that were found last, of whatever text.
+    pub(crate) fn known_words(&self) -> Option<&Arc<Words>> {
+        self.words.as_ref()
+    }
+
+    /// Keeps words for the steps that follow, until the rows are compacted.
+    pub(crate) fn remember_words(&mut self, words: Arc<Words>) {
+        self.words = Some(words);
+    }
+
     /// Copies the selected rows together and forgets the selection; free when all rows are selected.
     ///
     /// # Errors
     /// `Internal` from the filter kernel.
     pub fn compact(&mut self) -> Result<()> {
+        self.words = None;
         if let Some(kept) = self.kept.take()
             && kept.count_set_bits() != kept.len()
         {

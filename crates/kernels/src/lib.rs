@@ -18,6 +18,7 @@ pub mod lock;
 pub mod order;
 pub mod pack;
 pub mod pii;
+pub mod quality;
 pub mod reject;
 pub mod removed;
 pub mod routed;

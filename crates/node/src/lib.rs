@@ -24,6 +24,7 @@ mod megatron;
 mod near_dedup;
 mod packing;
 mod pii;
+mod quality;
 mod readers;
 mod removed;
 mod routed;

@@ -1,6 +1,8 @@
 //! Hashing: block checksums of shards, keys of rows.
 
 pub mod blocks;
+pub mod counter;
+pub mod fold;
 
 /// XXH3-128 (seed 0) of bytes: names of tasks, fingerprints of configuration.
 #[must_use]

@@ -1,0 +1,140 @@
+//! Filters that judge a document by what it measures: the published heuristics.
+//!
+//! A filter takes measures of a document in the published order and hands each to its [`Judge`]. The judge holds
+//! them against the limits of the document's language; the first rule that fails is why the document leaves.
+//! In `annotate` mode nothing leaves and all measures become columns.
+
+pub mod gopher_quality;
+pub mod gopher_repetition;
+pub mod limits;
+mod open;
+mod run;
+
+use std::ops::ControlFlow;
+
+use crate::batch::Batch;
+use crate::error::Result;
+use limits::{Bound, Limits};
+
+pub use open::{Curate, open};
+pub use run::{Settings, Step, run};
+
+/// One document before a filter.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// Its row in the batch.
+    pub row: usize,
+    /// Its text; a null is the empty text.
+    pub text: &'a str,
+    /// Which set of limits it is held against.
+    pub set: usize,
+    /// Its language code, where there is one.
+    pub language: Option<&'a str>,
+}
+
+/// A rule holds a measure against a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Name of the limit, which is the option that sets it.
+    pub name: String,
+    /// Index of the measure.
+    pub measure: usize,
+    /// On which side of the limit the measure must stay.
+    pub bound: Bound,
+}
+
+impl Rule {
+    /// A rule that the measure is at least the limit.
+    pub fn at_least(name: impl Into<String>, measure: usize) -> Self {
+        Self { name: name.into(), measure, bound: Bound::AtLeast }
+    }
+
+    /// A rule that the measure is at most the limit.
+    pub fn at_most(name: impl Into<String>, measure: usize) -> Self {
+        Self { name: name.into(), measure, bound: Bound::AtMost }
+    }
+}
+
+/// Takes the measures of one document.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    rules: &'a [Rule],
+    limits: &'a Limits,
+    stop_early: bool,
+    /// The measures; NaN where there was nothing to measure.
+    values: &'a mut [f64],
+    /// The first rule that failed.
+    failed: Option<usize>,
+}
+
+impl Judge<'_> {
+    /// Takes a measure. Breaks when the document's fate is known and nothing else is wanted. NaN, the measure of
+    /// nothing, fails no rule.
+    #[inline]
+    pub fn measure(&mut self, measure: usize, value: f64) -> ControlFlow<()> {
+        self.values[measure] = value;
+        if self.failed.is_none() {
+            self.failed =
+                self.rules.iter().enumerate().position(|(rule, Rule { measure: of, bound, .. })| {
+                    *of == measure
+                        && self.limits.of(rule).is_some_and(|limit| match bound {
+                            Bound::AtLeast => value < limit,
+                            Bound::AtMost => value > limit,
+                        })
+                });
+        }
+        if self.failed.is_some() && self.stop_early {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// The limit of a rule for this document.
+    #[must_use]
+    pub fn limit(&self, rule: usize) -> Option<f64> {
+        self.limits.of(rule)
+    }
+
+    /// Whether measuring may stop at the first failure.
+    #[must_use]
+    pub fn stops_early(&self) -> bool {
+        self.stop_early
+    }
+}
+
+/// A share, NaN of nothing.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { f64::NAN } else { part as f64 / whole as f64 }
+}
+
+/// Whether a measure is a count or a number with a fraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measures {
+    /// A whole number: an int64 column.
+    Count,
+    /// A float64 column.
+    Number,
+}
+
+/// A filter: its measures, its rules in the published order, and how it measures.
+pub trait Filter {
+    /// Names of the measures and of the columns in `annotate` mode.
+    fn measures(&self) -> &[(String, Measures)];
+
+    /// The rules in the published order; limits are theirs by index.
+    fn rules(&self) -> &[Rule];
+
+    /// Looks at a whole batch before its documents.
+    ///
+    /// # Errors
+    /// `ColumnMissing`, `ColumnType`.
+    fn prepare(&mut self, batch: &mut Batch, settings: &Settings) -> Result<()>;
+
+    /// Hands the measures of a document to the judge, in order, until it breaks.
+    fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()>;
+
+    /// Whether most words of a row with a letter are not in the Latin script, for rows without a language.
+    fn mostly_not_latin(&self, row: usize) -> bool;
+}

@@ -1,0 +1,70 @@
+//! Filters by name, from options in JSON.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::gopher_quality::GopherQuality;
+use super::gopher_repetition::GopherRepetition;
+use super::{Filter, Settings, Step, run};
+use crate::batch::Batch;
+use crate::edits::Edits;
+use crate::error::{KernelError, Result};
+use crate::removed::RemovedLog;
+
+/// A filter or editor that works on batches in place.
+pub trait Curate: Send {
+    /// Works on the selected rows; returns how many were removed.
+    ///
+    /// # Errors
+    /// `ColumnMissing`, or `ColumnType` when a column is not utf8.
+    fn run(
+        &mut self,
+        batch: &mut Batch,
+        removed: &mut RemovedLog,
+        edits: &mut Edits,
+        name: &str,
+    ) -> Result<u64>;
+}
+
+impl<F: Filter + Send> Curate for Step<F> {
+    fn run(&mut self, batch: &mut Batch, removed: &mut RemovedLog, _: &mut Edits, name: &str) -> Result<u64> {
+        run(self, batch, removed, name)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options<T> {
+    settings: Settings,
+    filter: T,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Repetition {
+    top_ngrams: Vec<usize>,
+    duplicate_ngrams: Vec<usize>,
+}
+
+/// The filter of that name.
+///
+/// # Errors
+/// `Option` for an unknown name and for options that are not its own.
+pub fn open(name: &str, options: &str) -> Result<Box<dyn Curate>> {
+    match name {
+        "gopher-quality" => {
+            let Options { settings, filter: () } = read(options)?;
+            Ok(Box::new(Step::new(GopherQuality::new(&settings), settings)?))
+        }
+        "gopher-repetition" => {
+            let Options { settings, filter: Repetition { top_ngrams, duplicate_ngrams } } = read(options)?;
+            Ok(Box::new(Step::new(GopherRepetition::new(top_ngrams, duplicate_ngrams)?, settings)?))
+        }
+        _ => Err(KernelError::Option { name: "filter".to_owned(), reason: format!("there is no '{name}'") }),
+    }
+}
+
+fn read<T: DeserializeOwned>(options: &str) -> Result<Options<T>> {
+    serde_json::from_str(options)
+        .map_err(|error| KernelError::Option { name: "filter".to_owned(), reason: error.to_string() })
+}

@@ -1,0 +1,190 @@
+//! Runs a filter over a batch: measures, decides, records, annotates.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
+use arrow_array::{Array, ArrayRef, Float64Array};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::{DataType, Field};
+use serde::Deserialize;
+
+use super::limits::{Languages, LimitSet, Limits};
+use super::{Document, Filter, Judge, Measures};
+use crate::batch::Batch;
+use crate::error::{KernelError, Result};
+use crate::removed::{Reason, RemovedLog};
+use crate::text::segment::Split;
+use crate::text::words::Cut;
+
+/// What all filters are told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// Column that holds the document.
+    pub column: String,
+    /// Add the measures as columns instead of removing rows.
+    pub annotate: bool,
+    /// What the names of these columns begin with.
+    pub prefix: String,
+    /// Words by white space instead of by UAX #29.
+    #[serde(default)]
+    pub whitespace_words: bool,
+    /// Which set of limits a row is held against.
+    #[serde(default)]
+    pub languages: Languages,
+    /// The sets.
+    pub sets: Vec<LimitSet>,
+}
+
+impl Settings {
+    /// How the text is cut into words.
+    #[must_use]
+    pub fn cut(&self) -> Cut {
+        Cut {
+            split: if self.whitespace_words { Split::Whitespace } else { Split::Unicode },
+            language: self.languages.column.clone().filter(|_| self.languages.fixed.is_none()),
+            fixed: self.languages.fixed.clone(),
+        }
+    }
+}
+
+/// A filter with its settings, ready to run.
+#[derive(Debug)]
+pub struct Step<F> {
+    filter: F,
+    settings: Settings,
+    limits: Vec<Limits>,
+}
+
+impl<F: Filter> Step<F> {
+    /// A filter held against the limits of the settings.
+    ///
+    /// # Errors
+    /// `Option` when a limit belongs to no rule or a set does not exist.
+    pub fn new(filter: F, settings: Settings) -> Result<Self> {
+        let limits: Vec<Limits> = settings
+            .sets
+            .iter()
+            .map(|set| Limits::by_name(filter.rules(), &set.limits))
+            .collect::<Result<_>>()?;
+        let languages = &settings.languages;
+        let sets = languages.codes.values().copied().chain([languages.latin, languages.other]);
+        if let Some(set) = sets.max().filter(|&set| set >= limits.len()) {
+            return Err(KernelError::Option {
+                name: "sets".to_owned(),
+                reason: format!("there is no set {set}"),
+            });
+        }
+        Ok(Self { filter, settings, limits })
+    }
+}
+
+/// What happened to the rows of a batch.
+struct Verdicts {
+    /// The first rule that failed, with the set it was held against.
+    failed: Vec<Option<(usize, usize)>>,
+    /// All measures of all rows, row by row.
+    values: Vec<f64>,
+}
+
+/// Runs a filter over the selected rows of a batch: removes those that fail a rule, with a record each, or adds
+/// the measures and the name of the first failing rule as columns. Returns how many rows were removed.
+///
+/// # Errors
+/// `ColumnMissing`, or `ColumnType` when a column is not utf8.
+pub fn run<F: Filter>(
+    step: &mut Step<F>,
+    batch: &mut Batch,
+    removed: &mut RemovedLog,
+    name: &str,
+) -> Result<u64> {
+    step.filter.prepare(batch, &step.settings)?;
+    let verdicts = judge_all(step, batch)?;
+    if step.settings.annotate {
+        annotate(step, batch, &verdicts)?;
+        return Ok(0);
+    }
+    remove(step, batch, removed, name, &verdicts)
+}
+
+fn judge_all<F: Filter>(step: &mut Step<F>, batch: &Batch) -> Result<Verdicts> {
+    let Step { filter, settings, limits } = step;
+    let rules = filter.rules().to_vec();
+    let text = batch.text(&settings.column)?;
+    let codes = settings.languages.codes_in(batch)?;
+    let width = filter.measures().len();
+    let rows = batch.rows();
+    // Annotated, all measures are kept; else only those of the row at hand.
+    let mut values = vec![f64::NAN; if settings.annotate { rows * width } else { rows + width }];
+    let mut failed = vec![None; rows];
+    for row in (0..rows).filter(|&row| batch.is_kept(row)) {
+        let (language, set) = settings.languages.of_row(codes, row, || filter.mostly_not_latin(row));
+        let from = if settings.annotate { row * width } else { rows };
+        let mut judge = Judge {
+            rules: &rules,
+            limits: &limits[set],
+            stop_early: !settings.annotate,
+            values: &mut values[from..from + width],
+            failed: None,
+        };
+        let text = if text.is_valid(row) { text.value(row) } else { "" };
+        let _ = filter.judge(Document { row, text, set, language }, &mut judge);
+        if let Some(rule) = judge.failed {
+            failed[row] = Some((rule, set));
+            if !settings.annotate {
+                values[row] = values[rows + rules[rule].measure];
+            }
+        }
+    }
+    Ok(Verdicts { failed, values })
+}
+
+fn remove<F: Filter>(
+    step: &Step<F>,
+    batch: &mut Batch,
+    removed: &mut RemovedLog,
+    name: &str,
+    verdicts: &Verdicts,
+) -> Result<u64> {
+    let values = Float64Array::from(verdicts.values[..batch.rows()].to_vec());
+    let mut count = 0;
+    for (row, failed) in verdicts.failed.iter().enumerate() {
+        let Some((rule, set)) = *failed else { continue };
+        let threshold = step.limits[set].of(rule);
+        let rule = &step.filter.rules()[rule].name;
+        removed.record(batch, row, Reason { step: name, rule, values: Some(&values), threshold }, None);
+        count += 1;
+    }
+    if count > 0 {
+        batch.retain(&BooleanBuffer::collect_bool(batch.rows(), |row| verdicts.failed[row].is_none()))?;
+    }
+    Ok(count)
+}
+
+fn annotate<F: Filter>(step: &Step<F>, batch: &mut Batch, verdicts: &Verdicts) -> Result<()> {
+    let measures = step.filter.measures();
+    let rows = batch.rows();
+    let name = |measure: &str| format!("{}{measure}", step.settings.prefix);
+    for (index, (measure, kind)) in measures.iter().enumerate() {
+        let values = (0..rows).map(|row| verdicts.values[row * measures.len() + index]);
+        let values = values.map(|value| (!value.is_nan()).then_some(value));
+        let (data_type, array): (DataType, ArrayRef) = match kind {
+            Measures::Number => {
+                let mut column = Float64Builder::with_capacity(rows);
+                values.for_each(|value| column.append_option(value));
+                (DataType::Float64, Arc::new(column.finish()))
+            }
+            Measures::Count => {
+                let mut column = Int64Builder::with_capacity(rows);
+                values.for_each(|value| column.append_option(value.map(|value| value as i64)));
+                (DataType::Int64, Arc::new(column.finish()))
+            }
+        };
+        batch.set_column(Field::new(name(measure), data_type, true), array)?;
+    }
+    let mut rule = StringBuilder::new();
+    for failed in &verdicts.failed {
+        rule.append_option(failed.map(|(rule, _)| &step.filter.rules()[rule].name));
+    }
+    batch.set_column(Field::new(name("rule"), DataType::Utf8, true), Arc::new(rule.finish()))
+}

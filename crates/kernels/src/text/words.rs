@@ -1,0 +1,223 @@
+//! The words of a batch, found once for each version of its text and shared by the steps that look at words.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, StringArray};
+
+use super::characters::{ALPHABETIC, LATIN};
+use super::segment::{Han, Split, Word, each_word};
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::hash::fold;
+
+/// How a text column is cut into words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// What separates words.
+    pub split: Split,
+    /// Column of language codes, which decides how Han and kana are cut.
+    pub language: Option<String>,
+    /// The language of all rows is this one, whatever the column says.
+    pub fixed: Option<String>,
+}
+
+impl Cut {
+    /// How Han and kana of a text in a language are cut.
+    fn han(&self, language: Option<&str>) -> Han {
+        match self.fixed.as_deref().or(language) {
+            None => Han::Guess,
+            Some(code) if code == "ja" || code.starts_with("jpn") || code.starts_with("ja-") => {
+                Han::Dictionary
+            }
+            Some(_) => Han::Characters,
+        }
+    }
+}
+
+/// Counts over the words of one row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WordCounts {
+    /// All words.
+    pub words: u32,
+    /// Words that are not punctuation alone.
+    pub plain: u32,
+    /// Code points of those.
+    pub plain_characters: u64,
+    /// Words with a letter.
+    pub alphabetic: u32,
+    /// Words with a letter and none of the Latin script.
+    pub not_latin: u32,
+}
+
+impl WordCounts {
+    /// Counts a word.
+    #[inline]
+    pub fn add(&mut self, word: &Word) {
+        let plain = !word.is_symbol();
+        let alphabetic = word.any(ALPHABETIC);
+        self.words += 1;
+        self.plain += u32::from(plain);
+        self.plain_characters += if plain { word.characters as u64 } else { 0 };
+        self.alphabetic += u32::from(alphabetic);
+        self.not_latin += u32::from(alphabetic && !word.any(LATIN));
+    }
+
+    /// Whether most words with a letter are not in the Latin script.
+    #[must_use]
+    pub fn mostly_not_latin(&self) -> bool {
+        self.not_latin * 2 > self.alphabetic
+    }
+}
+
+/// Where a word lies in the bytes of its row, and its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First byte, from the start of the row's text.
+    pub start: u32,
+    /// Byte after the last.
+    pub end: u32,
+    /// [`fold::hash`] of its bytes.
+    pub hash: u64,
+}
+
+/// The words of all rows of a text column that were selected when they were cut.
+#[derive(Debug)]
+pub struct Words {
+    /// The text that was cut; holding it keeps its address from being used again.
+    text: StringArray,
+    cut: Cut,
+    spans: Vec<Span>,
+    /// First span of each row, and the end of the last.
+    rows: Vec<usize>,
+    counts: Vec<WordCounts>,
+}
+
+impl Words {
+    fn find(batch: &Batch, column: &str, cut: &Cut) -> Result<Self> {
+        let text = batch.text(column)?;
+        let languages = match &cut.language {
+            Some(language) => Some(batch.text(language)?),
+            None => None,
+        };
+        // A word and the space after it take six bytes in English.
+        let mut spans = Vec::with_capacity(text.values().len() / 5);
+        let mut rows = vec![0];
+        let mut counts = Vec::with_capacity(text.len());
+        for row in 0..text.len() {
+            let mut count = WordCounts::default();
+            if text.is_valid(row) && batch.is_kept(row) {
+                let text = text.value(row);
+                let bytes = text.as_bytes();
+                each_word(text, cut.split, cut.han(language_of(languages, row)), |word| {
+                    count.add(&word);
+                    let hash = fold::hash(&bytes[word.start..word.end]);
+                    spans.push(Span { start: word.start as u32, end: word.end as u32, hash });
+                });
+            }
+            rows.push(spans.len());
+            counts.push(count);
+        }
+        Ok(Self { text: text.clone(), cut: cut.clone(), spans, rows, counts })
+    }
+
+    /// Words of a row; none for a row that was removed before they were cut.
+    pub fn of(&self, row: usize) -> &[Span] {
+        &self.spans[self.rows[row]..self.rows[row + 1]]
+    }
+
+    /// Counts of a row.
+    pub fn counts(&self, row: usize) -> WordCounts {
+        self.counts[row]
+    }
+
+    /// Whether these are the words of the column as it is now.
+    fn are_of(&self, text: &StringArray, cut: &Cut) -> bool {
+        self.cut == *cut
+            && self.text.len() == text.len()
+            && self.text.values().as_ptr() == text.values().as_ptr()
+            && self.text.value_offsets().as_ptr() == text.value_offsets().as_ptr()
+    }
+}
+
+/// The language code of a row, lower-case as it is.
+pub(crate) fn language_of(languages: Option<&StringArray>, row: usize) -> Option<&str> {
+    languages
+        .filter(|codes| codes.is_valid(row))
+        .map(|codes| codes.value(row))
+        .filter(|code| !code.is_empty())
+}
+
+/// Counts of one text without keeping its words.
+#[must_use]
+pub fn count_words(text: &str, cut: &Cut, language: Option<&str>) -> WordCounts {
+    let mut counts = WordCounts::default();
+    each_word(text, cut.split, cut.han(language), |word| counts.add(&word));
+    counts
+}
+
+/// The words of a batch's column: those found before, where the text has not changed since.
+///
+/// # Errors
+/// `ColumnMissing`, or `ColumnType` when a column is not utf8.
+pub fn words_of(batch: &mut Batch, column: &str, cut: &Cut) -> Result<Arc<Words>> {
+    if let Some(words) = known_words(batch, column, cut)? {
+        return Ok(words);
+    }
+    let words = Arc::new(Words::find(batch, column, cut)?);
+    batch.remember_words(Arc::clone(&words));
+    Ok(words)
+}
+
+/// The words of a batch's column if they were found before.
+///
+/// # Errors
+/// `ColumnMissing`, or `ColumnType` when the column is not utf8.
+pub fn known_words(batch: &Batch, column: &str, cut: &Cut) -> Result<Option<Arc<Words>>> {
+    let text = batch.text(column)?;
+    Ok(batch.known_words().filter(|words| words.are_of(text, cut)).cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Identity;
+    use arrow_array::ArrayRef;
+    use arrow_buffer::BooleanBuffer;
+    use arrow_schema::{DataType, Field};
+
+    fn batch(texts: Vec<Option<&str>>) -> Batch {
+        let ids = StringArray::new_null(texts.len());
+        let positions = (0..texts.len() as u64).collect();
+        let array: ArrayRef = Arc::new(StringArray::from(texts));
+        let field = Field::new("text", DataType::Utf8, true);
+        Batch::new(Identity::of_file("f", positions, ids), vec![(field, array)]).unwrap()
+    }
+
+    const CUT: Cut = Cut { split: Split::Unicode, language: None, fixed: None };
+
+    #[test]
+    fn words_are_found_once_for_each_version_of_the_text() {
+        let mut batch = batch(vec![Some("a b"), None, Some("c")]);
+        let first = words_of(&mut batch, "text", &CUT).unwrap();
+        assert_eq!((first.of(0).len(), first.of(1).len(), first.of(2).len()), (2, 0, 1));
+        batch.retain(&BooleanBuffer::from(vec![true, true, false])).unwrap();
+        assert!(Arc::ptr_eq(&first, &words_of(&mut batch, "text", &CUT).unwrap()));
+        let other = Cut { split: Split::Whitespace, ..CUT };
+        assert!(!Arc::ptr_eq(&first, &words_of(&mut batch, "text", &other).unwrap()));
+        let field = Field::new("text", DataType::Utf8, true);
+        let changed: ArrayRef = Arc::new(StringArray::from(vec!["x", "y z", "c"]));
+        batch.set_column(field, changed).unwrap();
+        let second = words_of(&mut batch, "text", &CUT).unwrap();
+        assert_eq!((second.of(0).len(), second.of(1).len(), second.of(2).len()), (1, 2, 0));
+    }
+
+    #[test]
+    fn the_language_decides_about_kana() {
+        let cut = |language| count_words("東京へ行きました", &CUT, language).words;
+        assert_eq!((cut(Some("zh")), cut(Some("ja")), cut(None)), (8, 5, 5));
+        assert_eq!(
+            (count_words("東京大学", &CUT, None).words, count_words("東京大学", &CUT, Some("ja")).words),
+            (4, 2)
+        );
+    }
+}
