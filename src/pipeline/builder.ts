@@ -14,6 +14,8 @@ import type { DecontaminateConfig } from '../steps/decontaminate.js'
 import type { ExactDedupConfig } from '../steps/exact-dedup.js'
 import type { LanguageConfig } from '../steps/language.js'
 import type { MinhashDedupConfig } from '../steps/minhash-dedup.js'
+import type { GopherQualityConfig } from '../steps/gopher-quality.js'
+import type { GopherRepetitionConfig } from '../steps/gopher-repetition.js'
 import type { NormalizeConfig } from '../steps/normalize.js'
 import type { PackConfig } from '../steps/pack.js'
 import type { PiiConfig } from '../steps/pii.js'
@@ -120,6 +122,16 @@ export class Draft<R extends object = AnyRow> {
   /** Removes documents that hold items of benchmarks, or cuts them out. */
   decontaminate(options: Options<DecontaminateConfig> & Pick<DecontaminateConfig, 'against' | 'fields'>): Draft<R> {
     return this.#step('decontaminate', options)
+  }
+
+  /** Removes documents that repeat themselves, by Gopher's rules. */
+  gopherRepetition(options: Options<GopherRepetitionConfig> = {}): Draft<R> {
+    return this.#step('gopher-repetition', options)
+  }
+
+  /** Removes documents that do not read like prose, by Gopher's rules. */
+  gopherQuality(options: Options<GopherQualityConfig> = {}): Draft<R> {
+    return this.#step('gopher-quality', options)
   }
 
   /** Removes rows that equal another one. */

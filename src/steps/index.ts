@@ -8,6 +8,8 @@ import { drop } from './drop.js'
 import { exactDedup } from './exact-dedup.js'
 import { filter } from './filter.js'
 import { language } from './language.js'
+import { gopherQuality } from './gopher-quality.js'
+import { gopherRepetition } from './gopher-repetition.js'
 import { map } from './map.js'
 import { minhashDedup } from './minhash-dedup.js'
 import { normalize } from './normalize.js'
@@ -34,6 +36,9 @@ const TABLE = [
   exactDedup,
   exactDedup,
   minhashDedup,
+  gopherRepetition,
+  gopherQuality,
+  exactDedup,
   sample,
   shuffle,
   chunk,

@@ -1,0 +1,87 @@
+/**
+ * The published filters against datatrove 0.10.1 on real documents: the same values and the same decisions.
+ *
+ * Both sides split words at white space here. Documents live in the installed packages, so datatrove is asked
+ * anew in each run; nothing is stored.
+ */
+import { beforeAll, describe, expect, test } from 'vitest'
+import { steps } from '../src/steps/index.js'
+import { askOracle } from './oracle.js'
+import { realDocuments } from './real-documents.js'
+import { TEXT, runStep } from './run-step.js'
+
+type Answer = {
+  readonly values: Readonly<Record<string, number | null>> | null
+  /** Null and the text of a document that stays, the reason of one that leaves. */
+  readonly decision: readonly [string] | readonly [null, string]
+}
+
+/** datatrove's reason by our rule. */
+const REASONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'gopher-quality': {
+    minWords: 'gopher_short_doc',
+    maxWords: 'gopher_long_doc',
+    minMeanWordLength: 'gopher_below_avg_threshold',
+    maxMeanWordLength: 'gopher_above_avg_threshold',
+    maxHashRatio: 'gopher_too_many_hashes',
+    maxEllipsisRatio: 'gopher_too_many_ellipsis',
+    maxBulletLines: 'gopher_too_many_bullets',
+    maxEllipsisLines: 'gopher_too_many_end_ellipsis',
+    minAlphabeticWords: 'gopher_below_alpha_threshold',
+    minStopWords: 'gopher_enough_stop_words',
+  },
+  'gopher-repetition': {
+    minCharacters: 'empty',
+    maxDuplicateParagraphs: 'dup_para_frac',
+    maxDuplicateParagraphCharacters: 'dup_para_char_frac',
+    maxDuplicateLines: 'dup_line_frac',
+    maxDuplicateLineCharacters: 'dup_line_char_frac',
+    ...Object.fromEntries([2, 3, 4].map((n) => [`maxTop${n}Gram`, `top_${n}_gram`])),
+    ...Object.fromEntries([5, 6, 7, 8, 9, 10].map((n) => [`maxDuplicate${n}Grams`, `duplicated_${n}_n_grams`])),
+  },
+}
+
+const NAMES = Object.keys(REASONS)
+const CONFIG = { words: 'whitespace', language: 'en' }
+
+let texts: readonly string[]
+let answers: Readonly<Record<string, readonly Answer[]>>
+
+beforeAll(() => {
+  texts = [...realDocuments(), '', ' \n', '!!!\n???', 'a'.repeat(3000)]
+  answers = askOracle('datatrove_filters.py', { texts, steps: NAMES })
+}, 120_000)
+
+test('there are enough documents to say something', () => expect(texts.length).toBeGreaterThan(2000))
+
+describe.each(NAMES)('%s', (name) => {
+  const step = steps.get(name)!
+  const prefix = `${name.replaceAll('-', '_')}_`
+
+  test('measures the same to 1e-6', async () => {
+    const rows = texts.map((text) => ({ text }))
+    const { rows: got } = await runStep(step, { ...CONFIG, mode: 'annotate' }, { rows, columns: TEXT, batchRows: 500 })
+    const wrong = answers[name]!.flatMap(({ values }, at) =>
+      Object.entries(values ?? {}).flatMap(([measure, expected]) => {
+        const value = got[at]![`${prefix}${measure}`] as number | null
+        const same = expected === null || value === null ? expected === value : Math.abs(expected - value) <= 1e-6
+        return same ? [] : [{ at, measure, expected, value, text: texts[at]!.slice(0, 80) }]
+      }),
+    )
+    expect(wrong.slice(0, 10)).toEqual([])
+  })
+
+  test('decides the same, by the same rule', async () => {
+    const rows = texts.map((text, position) => ({ text, position }))
+    const run = await runStep(step, CONFIG, { rows, columns: TEXT, batchRows: 500 })
+    const removed = new Map(run.removed().map(({ position, rule }) => [Number(position), String(rule)]))
+    const wrong = answers[name]!.flatMap(({ decision: [expected] }, at) => {
+      const rule = removed.get(at)
+      const reason = rule === undefined ? null : REASONS[name]![rule]
+      return reason === expected ? [] : [{ at, expected, rule, text: texts[at]!.slice(0, 80) }]
+    })
+    expect(wrong).toEqual([])
+    expect(removed.size).toBeGreaterThan(20)
+    expect(removed.size).toBeLessThan(texts.length - 20)
+  })
+})
