@@ -39,10 +39,18 @@ const REASONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     ...Object.fromEntries([2, 3, 4].map((n) => [`maxTop${n}Gram`, `top_${n}_gram`])),
     ...Object.fromEntries([5, 6, 7, 8, 9, 10].map((n) => [`maxDuplicate${n}Grams`, `duplicated_${n}_n_grams`])),
   },
+  'c4-quality': { loremIpsum: 'lorem_ipsum', curlyBracket: 'curly_bracket', minSentences: 'too_few_sentences' },
+  'fineweb-quality': {
+    minLines: 'empty',
+    minTerminalLines: 'line_punct_ratio',
+    maxShortLines: 'short_line_ratio',
+    maxDuplicateLineCharacters: 'char_dup_ratio',
+    maxLineFeeds: 'list_ratio',
+  },
 }
 
 const NAMES = Object.keys(REASONS)
-const CONFIG = { words: 'whitespace', language: 'en' }
+const configOf = (name: string): object => (name === 'c4-quality' ? {} : { words: 'whitespace', language: 'en' })
 
 let texts: readonly string[]
 let answers: Readonly<Record<string, readonly Answer[]>>
@@ -60,7 +68,11 @@ describe.each(NAMES)('%s', (name) => {
 
   test('measures the same to 1e-6', async () => {
     const rows = texts.map((text) => ({ text }))
-    const { rows: got } = await runStep(step, { ...CONFIG, mode: 'annotate' }, { rows, columns: TEXT, batchRows: 500 })
+    const { rows: got } = await runStep(
+      step,
+      { ...configOf(name), mode: 'annotate' },
+      { rows, columns: TEXT, batchRows: 500 },
+    )
     const wrong = answers[name]!.flatMap(({ values }, at) =>
       Object.entries(values ?? {}).flatMap(([measure, expected]) => {
         const value = got[at]![`${prefix}${measure}`] as number | null
@@ -73,7 +85,7 @@ describe.each(NAMES)('%s', (name) => {
 
   test('decides the same, by the same rule', async () => {
     const rows = texts.map((text, position) => ({ text, position }))
-    const run = await runStep(step, CONFIG, { rows, columns: TEXT, batchRows: 500 })
+    const run = await runStep(step, configOf(name), { rows, columns: TEXT, batchRows: 500 })
     const removed = new Map(run.removed().map(({ position, rule }) => [Number(position), String(rule)]))
     const wrong = answers[name]!.flatMap(({ decision: [expected] }, at) => {
       const rule = removed.get(at)

@@ -8,12 +8,14 @@ import { fileURLToPath } from 'node:url'
 import { PIPELINE, type PipelineDefinition, type UserFunction } from '../engine/pipeline.js'
 import type { RunResult } from '../engine/run.js'
 import type { Row } from '../kernels/rows.js'
+import type { C4QualityConfig } from '../steps/c4-quality.js'
 import type { ChunkConfig } from '../steps/chunk.js'
 import type { ClassifyConfig } from '../steps/classify.js'
 import type { DecontaminateConfig } from '../steps/decontaminate.js'
 import type { ExactDedupConfig } from '../steps/exact-dedup.js'
 import type { LanguageConfig } from '../steps/language.js'
 import type { MinhashDedupConfig } from '../steps/minhash-dedup.js'
+import type { FinewebQualityConfig } from '../steps/fineweb-quality.js'
 import type { GopherQualityConfig } from '../steps/gopher-quality.js'
 import type { GopherRepetitionConfig } from '../steps/gopher-repetition.js'
 import type { NormalizeConfig } from '../steps/normalize.js'
@@ -132,6 +134,16 @@ export class Draft<R extends object = AnyRow> {
   /** Removes documents that do not read like prose, by Gopher's rules. */
   gopherQuality(options: Options<GopherQualityConfig> = {}): Draft<R> {
     return this.#step('gopher-quality', options)
+  }
+
+  /** Cuts lines and removes documents by C4's rules. */
+  c4Quality(options: Options<C4QualityConfig> = {}): Draft<R> {
+    return this.#step('c4-quality', options)
+  }
+
+  /** Removes documents of badly cut or repeated lines, by FineWeb's rules. */
+  finewebQuality(options: Options<FinewebQualityConfig> = {}): Draft<R> {
+    return this.#step('fineweb-quality', options)
   }
 
   /** Removes rows that equal another one. */

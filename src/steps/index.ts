@@ -1,6 +1,7 @@
 /**
  * The table of all steps: one import and one entry each, in the order `gristmill steps` shows.
  */
+import { c4Quality } from './c4-quality.js'
 import { chunk } from './chunk.js'
 import { classify } from './classify.js'
 import { decontaminate } from './decontaminate.js'
@@ -8,6 +9,7 @@ import { drop } from './drop.js'
 import { exactDedup } from './exact-dedup.js'
 import { filter } from './filter.js'
 import { language } from './language.js'
+import { finewebQuality } from './fineweb-quality.js'
 import { gopherQuality } from './gopher-quality.js'
 import { gopherRepetition } from './gopher-repetition.js'
 import { map } from './map.js'
@@ -38,6 +40,8 @@ const TABLE = [
   minhashDedup,
   gopherRepetition,
   gopherQuality,
+  c4Quality,
+  finewebQuality,
   exactDedup,
   sample,
   shuffle,

@@ -107,7 +107,7 @@ impl Filter for GopherQuality {
         )
     }
 
-    fn mostly_not_latin(&self, row: usize) -> bool {
+    fn mostly_not_latin(&mut self, row: usize, _text: &str) -> bool {
         self.words.as_ref().is_some_and(|words| words.counts(row).mostly_not_latin())
     }
 }

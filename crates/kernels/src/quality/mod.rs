@@ -4,6 +4,8 @@
 //! them against the limits of the document's language; the first rule that fails is why the document leaves.
 //! In `annotate` mode nothing leaves and all measures become columns.
 
+pub mod c4_quality;
+pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod limits;
@@ -135,6 +137,48 @@ pub trait Filter {
     /// Hands the measures of a document to the judge, in order, until it breaks.
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()>;
 
-    /// Whether most words of a row with a letter are not in the Latin script, for rows without a language.
-    fn mostly_not_latin(&self, row: usize) -> bool;
+    /// Whether most words of a row with a letter are not in the Latin script, for rows without a language. Asked
+    /// before the row is judged, and only where sets differ by script.
+    fn mostly_not_latin(&mut self, _row: usize, _text: &str) -> bool {
+        false
+    }
+
+    /// The text of the document judged last as the filter would have it; `None` where it stays as it is.
+    fn edited(&self) -> Option<Edited<'_>> {
+        None
+    }
+}
+
+/// What an editing filter made of a document.
+#[derive(Debug, Clone, Copy)]
+pub struct Edited<'a> {
+    /// The new text.
+    pub text: &'a str,
+    /// What each rule took away.
+    pub cuts: &'a [Cuts],
+}
+
+/// What one editing rule took away from a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cuts {
+    /// The option that switches the rule on.
+    pub rule: &'static str,
+    /// How often it applied.
+    pub count: u64,
+    /// UTF-8 bytes it took away.
+    pub bytes: u64,
+}
+
+impl Cuts {
+    /// A rule that has taken nothing away yet.
+    #[must_use]
+    pub const fn of(rule: &'static str) -> Self {
+        Self { rule, count: 0, bytes: 0 }
+    }
+
+    /// Counts one cut.
+    pub fn add(&mut self, cut: &str) {
+        self.count += 1;
+        self.bytes += cut.len() as u64;
+    }
 }

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::c4_quality::C4Quality;
+use super::fineweb_quality::FinewebQuality;
 use super::gopher_quality::GopherQuality;
 use super::gopher_repetition::GopherRepetition;
 use super::{Filter, Settings, Step, run};
@@ -27,8 +29,14 @@ pub trait Curate: Send {
 }
 
 impl<F: Filter + Send> Curate for Step<F> {
-    fn run(&mut self, batch: &mut Batch, removed: &mut RemovedLog, _: &mut Edits, name: &str) -> Result<u64> {
-        run(self, batch, removed, name)
+    fn run(
+        &mut self,
+        batch: &mut Batch,
+        removed: &mut RemovedLog,
+        edits: &mut Edits,
+        name: &str,
+    ) -> Result<u64> {
+        run(self, batch, removed, edits, name)
     }
 }
 
@@ -59,6 +67,14 @@ pub fn open(name: &str, options: &str) -> Result<Box<dyn Curate>> {
         "gopher-repetition" => {
             let Options { settings, filter: Repetition { top_ngrams, duplicate_ngrams } } = read(options)?;
             Ok(Box::new(Step::new(GopherRepetition::new(top_ngrams, duplicate_ngrams)?, settings)?))
+        }
+        "c4-quality" => {
+            let Options { settings, filter } = read(options)?;
+            Ok(Box::new(Step::new(C4Quality::new(filter)?, settings)?))
+        }
+        "fineweb-quality" => {
+            let Options { settings, filter } = read(options)?;
+            Ok(Box::new(Step::new(FinewebQuality::new(filter, settings.cut()), settings)?))
         }
         _ => Err(KernelError::Option { name: "filter".to_owned(), reason: format!("there is no '{name}'") }),
     }

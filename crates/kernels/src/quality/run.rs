@@ -9,10 +9,12 @@ use arrow_schema::{DataType, Field};
 use serde::Deserialize;
 
 use super::limits::{Languages, LimitSet, Limits};
-use super::{Document, Filter, Judge, Measures};
+use super::{Cuts, Document, Edited, Filter, Judge, Measures};
 use crate::batch::Batch;
+use crate::edits::{Edit, Edits};
 use crate::error::{KernelError, Result};
 use crate::removed::{Reason, RemovedLog};
+use crate::text::rewrite::Rewriter;
 use crate::text::segment::Split;
 use crate::text::words::Cut;
 
@@ -85,6 +87,7 @@ struct Verdicts {
     failed: Vec<Option<(usize, usize)>>,
     /// All measures of all rows, row by row.
     values: Vec<f64>,
+    edited: Rewriter,
 }
 
 /// Runs a filter over the selected rows of a batch: removes those that fail a rule, with a record each, or adds
@@ -96,18 +99,29 @@ pub fn run<F: Filter>(
     step: &mut Step<F>,
     batch: &mut Batch,
     removed: &mut RemovedLog,
+    edits: &mut Edits,
     name: &str,
 ) -> Result<u64> {
     step.filter.prepare(batch, &step.settings)?;
-    let verdicts = judge_all(step, batch)?;
+    let mut verdicts = judge_all(step, batch, edits, name)?;
     if step.settings.annotate {
         annotate(step, batch, &verdicts)?;
         return Ok(0);
     }
-    remove(step, batch, removed, name, &verdicts)
+    let count = remove(step, batch, removed, name, &verdicts)?;
+    if let Some(text) = verdicts.edited.finish()? {
+        let field = batch.schema().field_with_name(&step.settings.column)?.clone();
+        batch.set_column(field, Arc::new(text))?;
+    }
+    Ok(count)
 }
 
-fn judge_all<F: Filter>(step: &mut Step<F>, batch: &Batch) -> Result<Verdicts> {
+fn judge_all<F: Filter>(
+    step: &mut Step<F>,
+    batch: &Batch,
+    edits: &mut Edits,
+    name: &str,
+) -> Result<Verdicts> {
     let Step { filter, settings, limits } = step;
     let rules = filter.rules().to_vec();
     let text = batch.text(&settings.column)?;
@@ -117,8 +131,11 @@ fn judge_all<F: Filter>(step: &mut Step<F>, batch: &Batch) -> Result<Verdicts> {
     // Annotated, all measures are kept; else only those of the row at hand.
     let mut values = vec![f64::NAN; if settings.annotate { rows * width } else { rows + width }];
     let mut failed = vec![None; rows];
+    let mut edited = Rewriter::of(text);
     for row in (0..rows).filter(|&row| batch.is_kept(row)) {
-        let (language, set) = settings.languages.of_row(codes, row, || filter.mostly_not_latin(row));
+        let document = if text.is_valid(row) { text.value(row) } else { "" };
+        let (language, set) =
+            settings.languages.of_row(codes, row, || filter.mostly_not_latin(row, document));
         let from = if settings.annotate { row * width } else { rows };
         let mut judge = Judge {
             rules: &rules,
@@ -127,16 +144,22 @@ fn judge_all<F: Filter>(step: &mut Step<F>, batch: &Batch) -> Result<Verdicts> {
             values: &mut values[from..from + width],
             failed: None,
         };
-        let text = if text.is_valid(row) { text.value(row) } else { "" };
-        let _ = filter.judge(Document { row, text, set, language }, &mut judge);
+        let _ = filter.judge(Document { row, text: document, set, language }, &mut judge);
         if let Some(rule) = judge.failed {
             failed[row] = Some((rule, set));
             if !settings.annotate {
                 values[row] = values[rows + rules[rule].measure];
             }
+        } else if !settings.annotate
+            && let Some(Edited { text, cuts }) = filter.edited()
+        {
+            edited.edit(row, text)?;
+            for &Cuts { rule, count, bytes } in cuts {
+                edits.record(batch, row, Edit { step: name, rule, count, bytes });
+            }
         }
     }
-    Ok(Verdicts { failed, values })
+    Ok(Verdicts { failed, values, edited })
 }
 
 fn remove<F: Filter>(

@@ -25,6 +25,9 @@ pub const LATIN: u16 = 1 << 6;
 /// `Extended_Pictographic`: joined to what stands before by a zero-width joiner.
 pub const PICTOGRAPH: u16 = 1 << 7;
 
+/// General category P.
+pub const PUNCTUATION_MARK: u16 = 1 << 12;
+
 /// Where the word-break class begins in an entry of the table.
 const BREAK_SHIFT: u32 = 8;
 
@@ -86,7 +89,22 @@ const BREAKS: [Break; 15] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind(u16);
 
+impl Break {
+    /// This class alone, as [`Kind::class_bit`] gives it.
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
 impl Kind {
+    /// The word-break class as one bit, for callers that ask whether it is one of several.
+    #[must_use]
+    #[inline]
+    pub fn class_bit(self) -> u32 {
+        1 << ((self.0 >> BREAK_SHIFT) & 15)
+    }
+
     /// Whether any of the flags is set.
     #[must_use]
     #[inline]
@@ -227,6 +245,7 @@ fn build() -> Vec<u16> {
     flag(ALPHABETIC, &property(r"\p{L}"));
     flag(PUNCTUATION, PUNCTUATION_RANGES);
     flag(PUNCTUATION | TERMINAL, TERMINAL_RANGES);
+    flag(PUNCTUATION_MARK, &property(r"\p{P}"));
     flag(SPACE, SPACES);
     flag(LINE_END, LINE_ENDS);
     flag(ALPHANUMERIC, &property(r"[\p{Alphabetic}\p{N}]"));
@@ -236,7 +255,7 @@ fn build() -> Vec<u16> {
         let bits = u16::from(class as u8) << BREAK_SHIFT;
         for &(from, to) in ranges {
             let entries = &mut table[from as usize..=to as usize];
-            entries.iter_mut().for_each(|entry| *entry = (*entry & 0xff) | bits);
+            entries.iter_mut().for_each(|entry| *entry = (*entry & 0xf0ff) | bits);
         }
     };
     // Later lines win: the last two tailor what UAX #29 leaves to dictionaries.

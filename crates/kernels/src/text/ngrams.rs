@@ -74,8 +74,8 @@ impl Ngrams {
         self.entries.clear();
         for at in 0..grams {
             self.entries.push(if may_repeat(&self.repeats, level, at) {
-                let joined = words[at..at + n].iter().fold(0, |key, word| fold::join(key, word.hash));
-                self.counter.add(joined)
+                let rest = &words[at + 1..at + n];
+                self.counter.add(rest.iter().fold(words[at].hash, |key, word| fold::join(key, word.hash)))
             } else {
                 u32::MAX
             });

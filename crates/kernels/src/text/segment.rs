@@ -122,6 +122,8 @@ struct Open {
 }
 
 const JOINER: u32 = 0x200d;
+/// Classes of ASCII of which words are made.
+const IN_WORDS: u32 = Break::Letter.bit() | Break::Numeric.bit() | Break::Connector.bit();
 
 impl Unicode<'_> {
     #[inline]
@@ -130,8 +132,7 @@ impl Unicode<'_> {
         while at < self.bytes.len() {
             let byte = self.bytes[at];
             if byte < 0x80 {
-                let kind = self.table.ascii(byte);
-                if matches!(kind.word_break(), Break::Letter | Break::Numeric | Break::Connector) {
+                if self.table.ascii(byte).class_bit() & IN_WORDS != 0 {
                     at = self.word(at, &mut found);
                 } else {
                     at += 1;
@@ -184,14 +185,22 @@ impl Unicode<'_> {
             if byte >= 0x80 {
                 return false;
             }
-            let kind = self.table.ascii(byte);
-            let class = kind.word_break();
-            if matches!(class, Break::Letter | Break::Numeric | Break::Connector) {
-                open.flags |= seen(kind);
-                open.last = class;
-                open.at += 1;
+            let mut kind = self.table.ascii(byte);
+            if kind.class_bit() & IN_WORDS != 0 {
+                let (mut at, mut flags, mut last) = (open.at, open.flags, kind);
+                while kind.class_bit() & IN_WORDS != 0 {
+                    flags |= seen(kind);
+                    last = kind;
+                    at += 1;
+                    match self.bytes.get(at) {
+                        Some(&byte) if byte < 0x80 => kind = self.table.ascii(byte),
+                        _ => break,
+                    }
+                }
+                (open.at, open.flags, open.last) = (at, flags, last.word_break());
                 continue;
             }
+            let class = kind.word_break();
             // A separator inside a word, as in "don't" or "3.14": one character ahead decides.
             let wanted = match (open.last, class) {
                 (Break::Letter, Break::MidLetter | Break::MidNumLet | Break::SingleQuote) => Break::Letter,
