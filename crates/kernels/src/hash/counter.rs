@@ -95,7 +95,9 @@ mod tests {
                 counter.reset(expected);
                 let mut map = rustc_hash::FxHashMap::<u64, u32>::default();
                 let entries: Vec<u32> = keys.iter().map(|key| counter.add(key << spread)).collect();
-                keys.iter().for_each(|key| *map.entry(key << spread).or_default() += 1);
+                for key in &keys {
+                    *map.entry(key << spread).or_default() += 1;
+                }
                 for (key, entry) in keys.iter().zip(entries) {
                     prop_assert_eq!(counter.count(entry), map[&(key << spread)]);
                 }

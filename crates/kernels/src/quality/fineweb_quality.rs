@@ -1,4 +1,4 @@
-//! The rules that FineWeb added to those of Gopher and C4: Penedo et al. 2024, arXiv:2406.17557, section 3.6 and
+//! The rules that `FineWeb` added to those of Gopher and C4: Penedo et al. 2024, arXiv:2406.17557, section 3.6 and
 //! appendix, in the order and to the letter of datatrove 0.10.1 (`fineweb_quality_filter.py`).
 
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ const SHORT_LINES: usize = 2;
 const DUPLICATE_LINE_CHARACTERS: usize = 3;
 const LINE_FEEDS: usize = 4;
 
-/// What FineWeb's rules are told besides limits.
+/// What `FineWeb`'s rules are told besides limits.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Options {
@@ -35,7 +35,7 @@ pub struct Options {
     pub allow_none_terminal: bool,
 }
 
-/// Measures what FineWeb's rules look at.
+/// Measures what `FineWeb`'s rules look at.
 #[derive(Debug)]
 pub struct FinewebQuality {
     measures: Vec<(String, Measures)>,
@@ -121,16 +121,13 @@ impl Filter for FinewebQuality {
         self.seen.reset(text.len() / 64);
         let mut rest = Some(text);
         while let Some(from) = rest {
-            let line = match memchr(b'\n', from.as_bytes()) {
-                Some(end) => {
-                    feeds += 1;
-                    rest = Some(&from[end + 1..]);
-                    &from[..end]
-                }
-                None => {
-                    rest = None;
-                    from
-                }
+            let line = if let Some(end) = memchr(b'\n', from.as_bytes()) {
+                feeds += 1;
+                rest = Some(&from[end + 1..]);
+                &from[..end]
+            } else {
+                rest = None;
+                from
             };
             if is_blank(line) {
                 continue;

@@ -255,7 +255,9 @@ fn build() -> Vec<u16> {
         let bits = u16::from(class as u8) << BREAK_SHIFT;
         for &(from, to) in ranges {
             let entries = &mut table[from as usize..=to as usize];
-            entries.iter_mut().for_each(|entry| *entry = (*entry & 0xf0ff) | bits);
+            for entry in entries {
+                *entry = (*entry & 0xf0ff) | bits;
+            }
         }
     };
     // Later lines win: the last two tailor what UAX #29 leaves to dictionaries.

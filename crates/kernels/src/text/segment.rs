@@ -67,7 +67,7 @@ pub fn each_word(text: &str, split: Split, han: Han, found: impl FnMut(Word)) {
     match split {
         Split::Whitespace => at_white_space(text, found),
         Split::Unicode => {
-            Unicode { text, bytes: text.as_bytes(), table: Characters::table(), han }.cut(found)
+            Unicode { text, bytes: text.as_bytes(), table: Characters::table(), han }.cut(found);
         }
     }
 }
@@ -160,7 +160,7 @@ impl Unicode<'_> {
         (self.table.of(code_point), length)
     }
 
-    /// A word that begins with a letter, digit or connector: rules WB5 to WB13b.
+    /// A word that begins with a letter, digit or connector: rules WB5 to `WB13b`.
     #[inline]
     fn word(&self, start: usize, found: &mut impl FnMut(Word)) -> usize {
         let mut open = Open { start, at: start, continued: 0, flags: 0, last: Break::Other, joiner: false };
@@ -247,7 +247,7 @@ impl Unicode<'_> {
         }
     }
 
-    /// Whether a separator between two letters or digits belongs to the word: rules WB6 to WB7c, WB11, WB12.
+    /// Whether a separator between two letters or digits belongs to the word: rules WB6 to `WB7c`, WB11, WB12.
     fn separator_joins(&self, last: Break, class: Break, after: usize) -> bool {
         let letter = matches!(last, Break::Letter | Break::Hebrew);
         match class {
@@ -359,7 +359,7 @@ fn binds(class: Break) -> bool {
     matches!(class, Break::Letter | Break::Hebrew | Break::Numeric | Break::Connector | Break::Katakana)
 }
 
-/// Rules WB5, WB8 to WB10, WB13 to WB13b.
+/// Rules WB5, WB8 to WB10, WB13 to `WB13b`.
 fn pair_joins(last: Break, class: Break) -> bool {
     let katakana = (last == Break::Katakana, class == Break::Katakana);
     match katakana {
