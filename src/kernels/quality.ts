@@ -54,6 +54,11 @@ export class QualityFilter {
     this.#native = native(() => new addon.NativeQualityFilter(name, json))
   }
 
+  /** Hash of the files it read; null where there are none. */
+  get contentHash(): string | null {
+    return native(() => this.#native.contentHash)
+  }
+
   /** Runs over the selected rows in place; returns how many were removed. */
   run(batch: Batch, { removed, edits, step }: FilterLogs): number {
     return batch.change((handle) => this.#native.run(handle, removed, edits, step))

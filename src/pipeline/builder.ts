@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { PIPELINE, type PipelineDefinition, type UserFunction } from '../engine/pipeline.js'
 import type { RunResult } from '../engine/run.js'
 import type { Row } from '../kernels/rows.js'
+import type { BadWordsConfig } from '../steps/bad-words.js'
 import type { C4QualityConfig } from '../steps/c4-quality.js'
 import type { ChunkConfig } from '../steps/chunk.js'
 import type { ClassifyConfig } from '../steps/classify.js'
@@ -18,12 +19,14 @@ import type { MinhashDedupConfig } from '../steps/minhash-dedup.js'
 import type { FinewebQualityConfig } from '../steps/fineweb-quality.js'
 import type { GopherQualityConfig } from '../steps/gopher-quality.js'
 import type { GopherRepetitionConfig } from '../steps/gopher-repetition.js'
+import type { LineFilterConfig } from '../steps/line-filter.js'
 import type { NormalizeConfig } from '../steps/normalize.js'
 import type { PackConfig } from '../steps/pack.js'
 import type { PiiConfig } from '../steps/pii.js'
 import type { SampleConfig } from '../steps/sample.js'
 import type { ShuffleConfig } from '../steps/shuffle.js'
 import type { TokenizeConfig } from '../steps/tokenize.js'
+import type { UrlFilterConfig } from '../steps/url-filter.js'
 import type { Explanation } from '../engine/explain.js'
 import { explainPipeline, runPipeline, type ExplainOptions, type RunPipelineOptions } from './run.js'
 import { checkPipeline, problemsError } from './schema.js'
@@ -126,6 +129,11 @@ export class Draft<R extends object = AnyRow> {
     return this.#step('decontaminate', options)
   }
 
+  /** Removes rows by the address they came from. */
+  urlFilter(options: Options<UrlFilterConfig>): Draft<R> {
+    return this.#step('url-filter', options)
+  }
+
   /** Removes documents that repeat themselves, by Gopher's rules. */
   gopherRepetition(options: Options<GopherRepetitionConfig> = {}): Draft<R> {
     return this.#step('gopher-repetition', options)
@@ -144,6 +152,16 @@ export class Draft<R extends object = AnyRow> {
   /** Removes documents of badly cut or repeated lines, by FineWeb's rules. */
   finewebQuality(options: Options<FinewebQualityConfig> = {}): Draft<R> {
     return this.#step('fineweb-quality', options)
+  }
+
+  /** Cuts lines by RefinedWeb's rules, and removes documents that lose much by it. */
+  lineFilter(options: Options<LineFilterConfig> = {}): Draft<R> {
+    return this.#step('line-filter', options)
+  }
+
+  /** Removes documents that hold words of your lists. */
+  badWords(options: Options<BadWordsConfig> & Pick<BadWordsConfig, 'lists'>): Draft<R> {
+    return this.#step('bad-words', options)
   }
 
   /** Removes rows that equal another one. */

@@ -1,6 +1,7 @@
 /**
  * The table of all steps: one import and one entry each, in the order `gristmill steps` shows.
  */
+import { badWords } from './bad-words.js'
 import { c4Quality } from './c4-quality.js'
 import { chunk } from './chunk.js'
 import { classify } from './classify.js'
@@ -12,6 +13,7 @@ import { language } from './language.js'
 import { finewebQuality } from './fineweb-quality.js'
 import { gopherQuality } from './gopher-quality.js'
 import { gopherRepetition } from './gopher-repetition.js'
+import { lineFilter } from './line-filter.js'
 import { map } from './map.js'
 import { minhashDedup } from './minhash-dedup.js'
 import { normalize } from './normalize.js'
@@ -23,6 +25,7 @@ import { select } from './select.js'
 import { shuffle } from './shuffle.js'
 import type { AnyStep } from './step.js'
 import { tokenize } from './tokenize.js'
+import { urlFilter } from './url-filter.js'
 
 const TABLE = [
   normalize,
@@ -38,10 +41,13 @@ const TABLE = [
   exactDedup,
   exactDedup,
   minhashDedup,
+  urlFilter,
   gopherRepetition,
   gopherQuality,
   c4Quality,
   finewebQuality,
+  lineFilter,
+  badWords,
   exactDedup,
   sample,
   shuffle,

@@ -3,6 +3,7 @@
  * the `configs` of huggingface/fineweb-2 at d0defb2, Apache-2.0): the ISO 639-1 languages among those that
  * fastText's lid.176 tells apart.
  *
+ * One stop word is left out, Tibetan's of two marks with a space between: no word holds a space.
  * These are figures, looked up by `limits.ts`; nothing is decided here. English is not among them: its limits are
  * those of the papers.
  */

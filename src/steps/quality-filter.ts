@@ -69,7 +69,8 @@ export type LanguageLimits = 'english' | 'other' | PublishedLimits
 export interface CommonConfig {
   readonly mode: 'remove' | 'annotate'
   readonly column: string
-  readonly words?: 'unicode' | 'whitespace'
+  /** How words are cut, as `wordOptions` has it; a list of words for `url-filter`, which cuts none. */
+  readonly words?: unknown
   readonly languageColumn?: string | undefined
   readonly language?: string | undefined
 }
@@ -87,8 +88,10 @@ export interface QualityDefinition<Config> {
   /** The limits of a language. Called with 'english' alone where no rule depends on the language. */
   limits(config: Config, language: LanguageLimits): LimitSet
   readonly byLanguage: boolean
+  /** Sets of limits and how a row's is chosen, where they are not FineWeb-2's. */
+  sets?(config: Config, context: PrepareContext): Pick<FilterSettings, 'languages' | 'sets'>
   /** Options of the kernel besides the common ones. */
-  filter(config: Config): unknown
+  filter(config: Config, context: PrepareContext): object | null
   /** Columns of the measures, as the kernel names them, in its order. */
   measures(config: Config): readonly (readonly [name: string, type: 'int64' | 'float64'])[]
   /** Refuses a configuration that cannot be meant. */
@@ -111,20 +114,20 @@ export function defineQualityFilter<Config extends CommonConfig>(
       const { column, mode, words } = config
       checkText(column, context)
       definition.check?.(config, context.place)
-      const languages = definition.byLanguage ? languageSets(config, context) : undefined
-      const choices: readonly LanguageLimits[] = languages
-        ? ['english', 'other', ...publishedLimits.values()]
-        : ['english']
       const settings: FilterSettings = {
         column,
         annotate: mode === 'annotate',
         prefix,
         whitespaceWords: words === 'whitespace',
-        ...(languages && { languages }),
-        sets: choices.map((language) => definition.limits(config, language)),
+        ...(definition.sets?.(config, context) ?? publishedSets(config, context, definition)),
       }
-      const payload = { settings, filter: definition.filter(config) ?? null }
-      return { columns: columnsAfter(context.columns, prefix, config, definition), identity: null, payload }
+      const filter = definition.filter(config, context)
+      const { contentHash } = openFilter(name, settings, filter, context.place)
+      return {
+        columns: columnsAfter(context.columns, prefix, config, definition),
+        identity: contentHash,
+        payload: { settings, filter: contentHash === null ? filter : { ...filter, contentHash } },
+      }
     },
 
     open({ settings, filter }, { removed, edits, step }) {
@@ -138,6 +141,27 @@ export function defineQualityFilter<Config extends CommonConfig>(
       }
     },
   })
+}
+
+/** Opens a filter to find out what is wrong with its options, and with the files they name. */
+function openFilter(name: string, settings: FilterSettings, filter: object | null, place: string): QualityFilter {
+  try {
+    return new QualityFilter(name, settings, filter)
+  } catch (cause) {
+    if (!(cause instanceof GristmillError)) throw cause
+    throw new GristmillError(cause.code, `${place}: ${cause.message}`, { hint: cause.hint, cause })
+  }
+}
+
+/** Limits as FineWeb-2 published them, by language; those of the papers alone where no rule depends on it. */
+function publishedSets<Config extends CommonConfig>(
+  config: Config,
+  context: PrepareContext,
+  { byLanguage, limits }: QualityDefinition<Config>,
+): Pick<FilterSettings, 'languages' | 'sets'> {
+  if (!byLanguage) return { sets: [limits(config, 'english')] }
+  const languages: readonly LanguageLimits[] = ['english', 'other', ...publishedLimits.values()]
+  return { languages: languageSets(config, context), sets: languages.map((language) => limits(config, language)) }
 }
 
 function columnsAfter<Config extends CommonConfig>(
@@ -162,18 +186,37 @@ function checkText(column: string, { columns, place }: PrepareContext): void {
 }
 
 /** English is set 0, languages without published limits are set 1, the others follow. */
-function languageSets({ languageColumn, language }: CommonConfig, context: PrepareContext): LanguageSets {
-  const codes: Record<string, number> = { en: 0, eng: 0 }
+function languageSets(config: CommonConfig, context: PrepareContext): LanguageSets {
+  const codes: Record<string, number> = {}
+  for (const code of codesOf('en')) codes[code] = 0
   let set = 2
-  for (const [short, { code }] of publishedLimits) {
-    codes[short] = codes[code.slice(0, 3)] = codes[code.toLowerCase()] = set
+  for (const short of publishedLimits.keys()) {
+    for (const code of codesOf(short)) codes[code] = set
     set += 1
   }
+  return { ...languageOf(config, context), codes, latin: 0, other: 1 }
+}
+
+/** Where the language of a row is found. */
+export function languageOf(
+  { languageColumn, language }: CommonConfig,
+  context: PrepareContext,
+): Pick<LanguageSets, 'column' | 'fixed'> {
   if (languageColumn !== undefined) checkText(languageColumn, context)
   const known = context.columns.some(({ name, type }) => name === LANGUAGE_COLUMN && type === 'string')
-  const column = languageColumn ?? (known ? LANGUAGE_COLUMN : undefined)
-  return { column, fixed: language, codes, latin: 0, other: 1 }
+  return { column: languageColumn ?? (known ? LANGUAGE_COLUMN : undefined), fixed: language }
 }
+
+/** All codes of a language, lower-case, as in de, deu and deu_latn, by any of them. */
+export function codesOf(language: string): readonly string[] {
+  const code = language.toLowerCase()
+  return CODES.find((codes) => codes.includes(code)) ?? [code]
+}
+
+const CODES = [
+  ['en', 'eng_Latn'] as const,
+  ...[...publishedLimits].map(([short, { code }]) => [short, code] as const),
+].map(([short, code]) => [short, code.slice(0, 3), code.toLowerCase()])
 
 /** Refuses limits of which the lower is above the upper. */
 export function checkRange(

@@ -99,9 +99,13 @@ function completed(part: unknown, place: string): object {
   const has = (name: string): boolean =>
     steps.some((step) => (typeof step === 'string' ? step : Object.keys(step)[0]) === name)
   const needsTokens = (has('pack') || JSON.stringify(steps).includes('"by":"tokens"')) && !has('tokenize')
+  const added = [
+    ...(needsTokens ? [{ tokenize: { tokenizer: './tokenizer.json' } }] : []),
+    ...(has('url-filter') ? [{ map: { url: "concat('https://mill.example/', id)" } }] : []),
+  ]
   return {
     source: { paths: ['data/*.jsonl'], ...(given['source'] as object | undefined) },
-    steps: [...(needsTokens ? [{ tokenize: { tokenizer: './tokenizer.json' } }] : []), ...steps],
+    steps: [...added, ...steps],
     sink: given['sink'] ?? { format: has('pack') ? 'megatron' : 'jsonl' },
   }
 }

@@ -22,6 +22,12 @@ impl NativeQualityFilter {
         guard("quality.open", || Ok(Self { inner: quality::open(&name, &options)? }))
     }
 
+    /// XXH3-128 of the files it read, 32 hexadecimal digits, where there are any.
+    #[napi(getter)]
+    pub fn content_hash(&self) -> napi::Result<Option<String>> {
+        guard("quality.contentHash", || Ok(self.inner.content_hash().map(|hash| format!("{hash:032x}"))))
+    }
+
     /// Runs over the selected rows; returns how many were removed.
     #[napi]
     pub fn run(

@@ -16,7 +16,7 @@ use crate::error::{KernelError, Result};
 use crate::text::characters::{Characters, SPACE};
 use crate::text::citations::remove_citations;
 use crate::text::count::code_points;
-use crate::text::lines::{split_lines, strip};
+use crate::text::lines::{split_lines, strip, strip_in_place};
 use crate::text::sentences::{count_sentences, each_sentence};
 
 const LOREM_IPSUM: usize = 0;
@@ -195,7 +195,6 @@ struct Searched {
 
 /// What was found in a line.
 #[derive(Default)]
-#[expect(clippy::struct_field_names, reason = "named as the options are")]
 struct Found {
     lorem_ipsum: bool,
     javascript: bool,
@@ -215,6 +214,12 @@ impl Found {
         }
         found
     }
+}
+
+/// A limit as a number to count up to.
+#[expect(clippy::cast_sign_loss, reason = "a negative limit becomes 0, which is met at once")]
+fn at_least_as_much(limit: f64) -> usize {
+    limit.ceil() as usize
 }
 
 /// Calls `word` for each stretch without white space until it says no.
@@ -273,7 +278,7 @@ impl Filter for C4Quality {
         };
         let enough = match judge.limit(2) {
             // Counting on would not change the verdict.
-            Some(limit) if judge.stops_early() => limit.max(0.0) as usize,
+            Some(limit) if judge.stops_early() => at_least_as_much(limit),
             None if judge.stops_early() => 0,
             _ => usize::MAX,
         };
@@ -285,25 +290,21 @@ impl Filter for C4Quality {
             }
             let before = self.kept.len() + usize::from(!self.kept.is_empty());
             match self.line(line, searched) {
-                Line::Cut => {}
                 Line::LoremIpsum => lorem_ipsum += 1,
                 Line::CurlyBracket => curly_brackets += 1,
                 Line::Kept if by_sentence => sentences += 1,
                 Line::Kept if sentences < enough => {
                     sentences += count_sentences(&self.kept[before..], enough - sentences);
                 }
-                Line::Kept => {}
+                Line::Cut | Line::Kept => {}
             }
         };
         if by_sentence {
-            each_sentence(text, &mut each)
+            each_sentence(text, &mut each);
         } else {
-            split_lines(text, &mut each)
+            split_lines(text, &mut each);
         }
-        let kept = strip(&self.kept).len();
-        let blank = self.kept.len() - strip_start_length(&self.kept);
-        self.kept.drain(..blank);
-        self.kept.truncate(kept);
+        strip_in_place(&mut self.kept);
         self.changed = self.kept != text;
         judge.measure(LOREM_IPSUM, lorem_ipsum as f64)?;
         judge.measure(CURLY_BRACKETS, curly_brackets as f64)?;
@@ -317,10 +318,6 @@ impl Filter for C4Quality {
     fn edited(&self) -> Option<Edited<'_>> {
         self.changed.then_some(Edited { text: &self.kept, cuts: &self.cuts })
     }
-}
-
-fn strip_start_length(text: &str) -> usize {
-    crate::text::lines::strip_start(text).len()
 }
 
 #[cfg(test)]

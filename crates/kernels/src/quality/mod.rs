@@ -4,13 +4,19 @@
 //! them against the limits of the document's language; the first rule that fails is why the document leaves.
 //! In `annotate` mode nothing leaves and all measures become columns.
 
+pub mod bad_words;
 pub mod c4_quality;
 pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod limits;
+pub mod line_filter;
+pub mod lists;
 mod open;
 mod run;
+#[cfg(test)]
+mod tests;
+pub mod url_filter;
 
 use std::ops::ControlFlow;
 
@@ -141,6 +147,11 @@ pub trait Filter {
     /// before the row is judged, and only where sets differ by script.
     fn mostly_not_latin(&mut self, _row: usize, _text: &str) -> bool {
         false
+    }
+
+    /// Hash of the files it read, where there are any.
+    fn content_hash(&self) -> Option<u128> {
+        None
     }
 
     /// The text of the document judged last as the filter would have it; `None` where it stays as it is.

@@ -3,10 +3,13 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::bad_words::BadWords;
 use super::c4_quality::C4Quality;
 use super::fineweb_quality::FinewebQuality;
 use super::gopher_quality::GopherQuality;
 use super::gopher_repetition::GopherRepetition;
+use super::line_filter::LineFilter;
+use super::url_filter::UrlFilter;
 use super::{Filter, Settings, Step, run};
 use crate::batch::Batch;
 use crate::edits::Edits;
@@ -26,6 +29,9 @@ pub trait Curate: Send {
         edits: &mut Edits,
         name: &str,
     ) -> Result<u64>;
+
+    /// Hash of the files it read, where there are any.
+    fn content_hash(&self) -> Option<u128>;
 }
 
 impl<F: Filter + Send> Curate for Step<F> {
@@ -37,6 +43,10 @@ impl<F: Filter + Send> Curate for Step<F> {
         name: &str,
     ) -> Result<u64> {
         run(self, batch, removed, edits, name)
+    }
+
+    fn content_hash(&self) -> Option<u128> {
+        self.filter().content_hash()
     }
 }
 
@@ -75,6 +85,18 @@ pub fn open(name: &str, options: &str) -> Result<Box<dyn Curate>> {
         "fineweb-quality" => {
             let Options { settings, filter } = read(options)?;
             Ok(Box::new(Step::new(FinewebQuality::new(filter, settings.cut()), settings)?))
+        }
+        "line-filter" => {
+            let Options { settings, filter } = read(options)?;
+            Ok(Box::new(Step::new(LineFilter::new(filter, settings.cut())?, settings)?))
+        }
+        "bad-words" => {
+            let Options { settings, filter } = read(options)?;
+            Ok(Box::new(Step::new(BadWords::new(filter)?, settings)?))
+        }
+        "url-filter" => {
+            let Options { settings, filter } = read(options)?;
+            Ok(Box::new(Step::new(UrlFilter::new(&filter)?, settings)?))
         }
         _ => Err(KernelError::Option { name: "filter".to_owned(), reason: format!("there is no '{name}'") }),
     }

@@ -79,6 +79,11 @@ impl<F: Filter> Step<F> {
         }
         Ok(Self { filter, settings, limits })
     }
+
+    /// The filter.
+    pub(super) fn filter(&self) -> &F {
+        &self.filter
+    }
 }
 
 /// What happened to the rows of a batch.

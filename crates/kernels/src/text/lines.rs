@@ -68,6 +68,13 @@ pub fn strip_end(text: &str) -> &str {
     text.trim_end_matches(|c: char| table.of(c as u32).is(SPACE))
 }
 
+/// [`strip`] of a text where it is.
+pub fn strip_in_place(text: &mut String) {
+    text.truncate(strip_end(text).len());
+    let blank = text.len() - strip_start(text).len();
+    text.drain(..blank);
+}
+
 /// Whether a text holds white space alone, or nothing.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
