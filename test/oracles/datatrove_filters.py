@@ -1,4 +1,5 @@
-"""Asks datatrove about documents: {"texts"} in, for each text what its filters measure and decide out.
+"""Asks datatrove about documents: {"texts", "steps", "sentences", "bad_words"} in, for each text what its filters
+measure and decide out.
 
 The values come from datatrove's helper functions, since its filters stop at the first failure; the decisions come
 from the filters themselves. Words are what `str.split` gives, so that both sides split alike; sentences are
@@ -7,15 +8,18 @@ spaCy's (blank English with the sentencizer), as datatrove has them.
 import json
 import re
 import sys
+import tempfile
 
 import numpy as np
 from datatrove.data import Document
 from datatrove.pipeline.filters import (
+    C4BadWordsFilter,
     C4QualityFilter,
     FineWebQualityFilter,
     GopherQualityFilter,
     GopherRepetitionFilter,
 )
+from datatrove.pipeline.filters import c4_filters
 from datatrove.pipeline.filters.gopher_quality_filter import STOP_WORDS
 from datatrove.pipeline.filters.gopher_repetition_filter import (
     find_all_duplicate,
@@ -100,6 +104,23 @@ def fineweb_quality(text: str) -> dict:
     }
 
 
+def sentences(words: WhiteSpace, text: str) -> int:
+    """Sentences of all lines, each stripped as C4's filter does it."""
+    lines = (line.strip() for line in text.splitlines())
+    return sum(len(words.span_tokenize(line)) for line in lines if line)
+
+
+def bad_words_filter(words: list[str]) -> C4BadWordsFilter:
+    """C4's filter with a list of ours where it would download one."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
+        file.write("\n".join(words))
+        file.flush()
+        c4_filters.cached_asset_path_or_download = lambda *_args, **_more: file.name
+        step = C4BadWordsFilter()
+        step._get_badwords("en")  # read now: the file goes
+        return step
+
+
 def decision(step, text: str) -> list:
     """[None, text] of a document that stays, [reason] of one that leaves."""
     document = Document(text=text, id="")
@@ -124,12 +145,14 @@ def main() -> None:
         "fineweb-quality": fineweb_quality,
     }
     wanted = json.load(sys.stdin)
+    steps["bad-words"] = bad_words_filter(wanted["bad_words"])
     answers = {}
     for name in wanted["steps"]:
         answers[name] = [
             {"values": measures[name](text) if name in measures else None, "decision": decision(steps[name], text)}
             for text in wanted["texts"]
         ]
+    answers["sentences"] = [sentences(words, text) for text in wanted.get("sentences", [])]
     json.dump(answers, sys.stdout)
 
 
