@@ -165,7 +165,7 @@ function readBoundary(
     rank = ORDER.indexOf(kind)
     const { label } = step
     if (kind === 'dedup') {
-      found.dedup = dedupBoundary(step, inputBytes, rowsOf(prepared, step))
+      found.dedup = dedupBoundary(step, { inputBytes, knownRows: rowsOf(prepared, step), later: steps.slice(end + 1) })
     } else if (kind === 'sample') {
       found.sample = { ...(step.payload as SampleCountPayload), label }
     } else {
@@ -177,8 +177,18 @@ function readBoundary(
   return { boundary: { dedup: found.dedup, sample: found.sample, shuffle: found.shuffle }, end }
 }
 
-function dedupBoundary({ payload, label }: PreparedStep, inputBytes: number, knownRows: number): DedupBoundary {
-  const dedup = payload as DedupPayload | MinhashPayload | PartsPayload
+function dedupBoundary(
+  { payload, label }: PreparedStep,
+  {
+    inputBytes,
+    knownRows,
+    later,
+  }: { readonly inputBytes: number; readonly knownRows: number; readonly later: readonly PreparedStep[] },
+): DedupBoundary {
+  const given = payload as DedupPayload | MinhashPayload | PartsPayload
+  // An index for near-duplicates holds texts: none is left of texts in which private data is still to be found.
+  const isPrivate = given.kind === 'minhash' && later.some(({ spec }) => spec.name === 'pii')
+  const dedup = isPrivate ? { ...given, index: false } : given
   const own = Math.ceil(inputBytes / PARTITION_BYTES[dedup.kind])
   return { ...dedup, label, partitions: Math.max(1, own) + Math.ceil(knownRows / PARTITION_ROWS) }
 }
