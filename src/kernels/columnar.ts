@@ -69,6 +69,11 @@ export function parquetFooterLength(tail: Uint8Array): number {
   return native(() => addon.parquetFooterLength(tail))
 }
 
+/** Whether a Bloom filter lets a text pass: false only when no row of its row group has it. */
+export function bloomMayHold(filter: Uint8Array, value: string): boolean {
+  return native(() => addon.bloomMayHold(filter, value))
+}
+
 export class ParquetFile implements Disposable {
   readonly #handle: NativeParquetFile
 
@@ -94,6 +99,11 @@ export class ParquetFile implements Disposable {
   /** Whether a row group may hold rows that the predicate (the tree of an expression) accepts. */
   mayMatch(group: number, firstRow: number, predicate: unknown): boolean {
     return native(() => this.#handle.mayMatch(group, firstRow, JSON.stringify(predicate)))
+  }
+
+  /** Where the Bloom filter of a column of a row group lies; undefined when it has none. */
+  bloomRange(group: number, column: string): NativeByteRange | undefined {
+    return native(() => this.#handle.bloomRange(group, column)) ?? undefined
   }
 
   /** Bytes of the file to fetch for a row group. */

@@ -107,6 +107,12 @@ pub fn parquet_footer_length(tail: &[u8]) -> napi::Result<f64> {
     guard("parquet.footerLength", || Ok(parquet_read::footer_length(tail)? as f64))
 }
 
+/// Whether a Bloom filter lets a text pass: false only when no row of its row group has it.
+#[napi]
+pub fn bloom_may_hold(filter: &[u8], value: String) -> napi::Result<bool> {
+    guard("parquet.bloom", || parquet_read::bloom_may_hold(filter, &value))
+}
+
 /// A Parquet file: its footer, then rows of the selected columns.
 #[napi]
 pub struct NativeParquetFile {
@@ -177,6 +183,15 @@ impl NativeParquetFile {
             let group = self.group(group)?;
             let predicate = serde_json::from_str(&predicate).map_err(|error| invalid("predicate", error))?;
             Ok(may_match(self.reader()?, group, unsigned(first_row), &predicate))
+        })
+    }
+
+    /// Where the Bloom filter of a column of a row group lies; null when it has none.
+    #[napi]
+    pub fn bloom_range(&self, group: u32, column: String) -> napi::Result<Option<NativeByteRange>> {
+        guard("parquet.bloomRange", || {
+            let range = self.footer.bloom_range(self.group(group)?, &column);
+            Ok(range.map(|range| NativeByteRange { from: range.start as f64, to: range.end as f64 }))
         })
     }
 

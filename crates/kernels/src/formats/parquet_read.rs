@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_schema};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType};
+use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     FooterTail, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, RowGroupMetaData,
@@ -118,6 +119,15 @@ impl ParquetFooter {
         selected.map(|column| count(column.uncompressed_size())).sum()
     }
 
+    /// Where the Bloom filter of a column of a row group lies; `None` when it has none.
+    pub fn bloom_range(&self, group: usize, column: &str) -> Option<Range<u64>> {
+        let columns = self.metadata.row_group(group).columns().iter();
+        let found = columns.into_iter().find(|chunk| chunk.column_path().parts() == [column])?;
+        let start = u64::try_from(found.bloom_filter_offset()?).ok()?;
+        let length = u64::try_from(found.bloom_filter_length()?).ok()?;
+        Some(start..start.checked_add(length)?)
+    }
+
     /// What the footer says in full.
     pub fn metadata(&self) -> &ParquetMetaData {
         &self.metadata
@@ -147,6 +157,16 @@ impl ParquetFooter {
         let footer = self.clone();
         Ok(ParquetReader { footer, selection, metadata, mask, leaves, local: None, group: None })
     }
+}
+
+/// Whether a Bloom filter lets a text pass: false only when no row of its row group has it.
+///
+/// # Errors
+/// `Format` when the bytes are no Bloom filter.
+pub fn bloom_may_hold(filter: &[u8], value: &str) -> Result<bool> {
+    let filter = untrusted::decode(|| Sbbf::from_bytes(filter))
+        .map_err(|reason| KernelError::format("parquet", format!("damaged Bloom filter: {reason}")))?;
+    Ok(filter.check(value))
 }
 
 fn file_column(field: &Field, root: &Type) -> FileColumn {

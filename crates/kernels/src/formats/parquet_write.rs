@@ -2,17 +2,20 @@
 //!
 //! zstd level 1, dictionary encoding, statistics. Rows are re-chunked before they are encoded and row
 //! groups end by the rows they hold (64 Ki rows or about 64 MiB), so that the bytes never depend on how
-//! the rows were batched and memory stays bounded by a row group.
+//! the rows were batched and memory stays bounded by a row group. A column of ids has a Bloom filter in
+//! each row group, so that one row is found among millions without reading their ids.
 
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
+use crate::batch::ID;
 use crate::error::{KernelError, Result};
 use crate::formats::rechunk::{Chunk, Limits, Rechunk};
 use crate::formats::shard_file::{FinishedFile, ShardFile};
@@ -22,6 +25,9 @@ const CHUNK: Limits = Limits { rows: 8 << 10, bytes: 2 << 20 };
 
 /// A row group ends with the chunk that reaches either.
 const ROW_GROUP: Limits = Limits { rows: 64 << 10, bytes: 64 << 20 };
+
+/// Share of the ids a row group does not hold that its Bloom filter lets pass: 10 bits an id.
+const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// A Parquet file under construction.
 pub struct ParquetWriter {
@@ -57,12 +63,19 @@ impl ParquetWriter {
         chunk: Limits,
         row_group: Limits,
     ) -> Result<Self> {
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by(concat!("gristmill ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_max_row_group_row_count(None) // RowGroups ends them
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .build();
+            .set_statistics_enabled(EnabledStatistics::Chunk);
+        if schema.field_with_name(ID).is_ok_and(|field| *field.data_type() == DataType::Utf8) {
+            // Made for a full row group; the writer folds the filter of a smaller one.
+            properties = properties
+                .set_column_bloom_filter_enabled(ColumnPath::from(ID), true)
+                .set_column_bloom_filter_fpp(ColumnPath::from(ID), BLOOM_FALSE_POSITIVES)
+                .set_column_bloom_filter_max_ndv(ColumnPath::from(ID), ROW_GROUP.rows);
+        }
+        let properties = properties.build();
         let path = path.as_ref().to_owned();
         let file = ShardFile::create(&path)?;
         let chunks = Rechunk::new(SchemaRef::clone(&schema), chunk);
