@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder, UInt64Builder};
-use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_buffer::BooleanBuffer;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, TEXT};
 use crate::error::Result;
 use crate::formats::parquet_write::ParquetWriter;
 use crate::formats::shard_file::FinishedFile;
+use crate::groups::GroupCounts;
 
 /// Where the row that made another one superfluous lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,14 @@ pub struct RuleCount {
     pub rows: u64,
 }
 
+/// The texts of the removed rows.
+#[derive(Default)]
+struct Texts {
+    column: StringBuilder,
+    /// Whether texts are taken now; rows that are removed meanwhile have null.
+    taken: bool,
+}
+
 /// Removed rows of one task, in the order they were removed.
 #[derive(Default)]
 pub struct RemovedLog {
@@ -79,6 +88,8 @@ pub struct RemovedLog {
     cluster_size: UInt64Builder,
     rows: u64,
     by_rule: Vec<RuleCount>,
+    by_group: Vec<(String, GroupCounts)>,
+    text: Option<Texts>,
 }
 
 /// Schema of `removed/*.parquet`.
@@ -102,7 +113,31 @@ pub fn schema() -> SchemaRef {
     ]))
 }
 
+/// The schema with a last column for the texts, where they are kept.
+fn schema_with_text() -> SchemaRef {
+    let text = Arc::new(Field::new(TEXT, DataType::Utf8, true));
+    let fields: Fields = schema().fields().iter().cloned().chain([text]).collect();
+    Arc::new(Schema::new(fields))
+}
+
 impl RemovedLog {
+    /// Keeps the texts of the rows, too; to be said before the first row.
+    pub fn keep_texts(&mut self) {
+        self.text = Some(Texts { taken: true, ..Texts::default() });
+    }
+
+    /// Says whether the texts of rows recorded from here on are taken, in a log that keeps texts.
+    pub fn take_text(&mut self, taken: bool) {
+        if let Some(text) = &mut self.text {
+            text.taken = taken;
+        }
+    }
+
+    /// Removed rows by step and by the values of the grouping columns.
+    pub fn by_group(&self) -> &[(String, GroupCounts)] {
+        &self.by_group
+    }
+
     /// Rows recorded so far.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -134,6 +169,12 @@ impl RemovedLog {
 
     /// Records one row without touching the selection.
     pub fn record(&mut self, batch: &Batch, row: usize, reason: Reason<'_>, keeper: Option<&Keeper>) {
+        if let Some(text) = &mut self.text {
+            let texts = batch.column(TEXT).ok().filter(|_| text.taken);
+            let texts = texts.and_then(|column| column.as_any().downcast_ref::<StringArray>());
+            text.column
+                .append_option(texts.filter(|texts| texts.is_valid(row)).map(|texts| texts.value(row)));
+        }
         self.id.append_value(batch.id_of(row));
         self.file.append_value(batch.file_of(row));
         self.position.append_value(batch.position().value(row));
@@ -151,6 +192,11 @@ impl RemovedLog {
         self.cluster.append_option(cluster.map(|cluster| &cluster.name));
         self.cluster_size.append_option(cluster.map(|cluster| cluster.size));
         self.rows += 1;
+        let group = self.by_group.iter().position(|(step, _)| step == reason.step).unwrap_or_else(|| {
+            self.by_group.push((reason.step.to_owned(), GroupCounts::default()));
+            self.by_group.len() - 1
+        });
+        self.by_group[group].1.add_row(batch, row);
         match self.by_rule.iter_mut().find(|count| count.step == reason.step && count.rule == reason.rule) {
             Some(count) => count.rows += 1,
             None => self.by_rule.push(RuleCount {
@@ -166,7 +212,8 @@ impl RemovedLog {
     /// # Errors
     /// `Io` when writing fails.
     pub fn finish(mut self, path: impl AsRef<Path>) -> Result<FinishedFile> {
-        let columns: Vec<ArrayRef> = vec![
+        let schema = if self.text.is_some() { schema_with_text() } else { schema() };
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.id.finish()),
             Arc::new(self.file.finish()),
             Arc::new(self.position.finish()),
@@ -181,8 +228,11 @@ impl RemovedLog {
             Arc::new(self.cluster.finish()),
             Arc::new(self.cluster_size.finish()),
         ];
-        let mut writer = ParquetWriter::create(path, schema())?;
-        writer.write(&RecordBatch::try_new(schema(), columns)?)?;
+        if let Some(text) = &mut self.text {
+            columns.push(Arc::new(text.column.finish()));
+        }
+        let mut writer = ParquetWriter::create(path, Arc::clone(&schema))?;
+        writer.write(&RecordBatch::try_new(schema, columns)?)?;
         writer.finish()
     }
 }

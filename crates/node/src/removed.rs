@@ -8,6 +8,7 @@ use napi::bindgen_prelude::{Float64Array, Uint8Array};
 use napi_derive::napi;
 
 use crate::batch::NativeBatch;
+use crate::groups::NativeStepGroups;
 use crate::guard::guard;
 
 /// A file written by a kernel, with its checksums.
@@ -59,6 +60,33 @@ impl NativeRemovedLog {
     #[napi(constructor)]
     pub fn new() -> Self {
         Self { inner: Some(RemovedLog::default()) }
+    }
+
+    /// Keeps the texts of the rows, too; to be said before the first row.
+    #[napi]
+    pub fn keep_texts(&mut self) -> napi::Result<()> {
+        guard("removed.keepTexts", || {
+            self.get()?.keep_texts();
+            Ok(())
+        })
+    }
+
+    /// Says whether the texts of rows recorded from here on are taken, in a log that keeps texts.
+    #[napi]
+    pub fn take_text(&mut self, taken: bool) -> napi::Result<()> {
+        guard("removed.takeText", || {
+            self.get()?.take_text(taken);
+            Ok(())
+        })
+    }
+
+    /// Rows by step and by the values of the columns `source` and `lang`.
+    #[napi]
+    pub fn by_group(&mut self) -> napi::Result<Vec<NativeStepGroups>> {
+        guard("removed.byGroup", || {
+            let groups = self.get()?.by_group().iter();
+            Ok(groups.map(|(step, counts)| NativeStepGroups::new(step, counts)).collect())
+        })
     }
 
     /// Rows recorded so far.

@@ -1,0 +1,230 @@
+//! Rows counted by where they come from: the values of the columns `source` and `lang`.
+//!
+//! A step that empties one language or one source shows in these counts and nowhere else. Columns with
+//! more different values than [`MAX_VALUES`] in one task are no grouping (a column of addresses, say), and
+//! are left out, so that the counts stay small in every task's record.
+
+use std::collections::BTreeMap;
+
+use arrow_array::{Array, StringArray};
+use arrow_buffer::BooleanBuffer;
+
+use crate::batch::Batch;
+use crate::error::Result;
+
+/// The columns rows are counted by.
+pub const GROUPING: [&str; 2] = ["source", "lang"];
+
+/// Different values of a column at most.
+pub const MAX_VALUES: usize = 256;
+
+/// Rows of one value of one column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueCount {
+    /// The column.
+    pub column: &'static str,
+    /// The value.
+    pub value: String,
+    /// Rows that have it.
+    pub rows: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Values {
+    rows: BTreeMap<Box<str>, u64>,
+    too_many: bool,
+}
+
+impl Values {
+    fn add(&mut self, value: &str, rows: u64) {
+        if self.too_many {
+            return;
+        }
+        if let Some(count) = self.rows.get_mut(value) {
+            *count += rows;
+        } else if self.rows.len() < MAX_VALUES {
+            self.rows.insert(value.into(), rows);
+        } else {
+            self.rows.clear();
+            self.too_many = true;
+        }
+    }
+}
+
+/// Rows by value of each grouping column; nulls are not counted.
+#[derive(Debug, Clone, Default)]
+pub struct GroupCounts {
+    columns: [Values; GROUPING.len()],
+}
+
+impl GroupCounts {
+    /// Counts the selected rows of a batch.
+    pub fn add(&mut self, batch: &Batch) {
+        for (values, name) in self.columns.iter_mut().zip(GROUPING) {
+            let Some(column) = text(batch, name) else { continue };
+            // Neighbours mostly come from the same place: they are counted before they are looked up.
+            let mut run: Option<(&str, u64)> = None;
+            for row in (0..batch.rows()).filter(|&row| batch.is_kept(row) && column.is_valid(row)) {
+                let value = column.value(row);
+                match &mut run {
+                    Some((same, rows)) if *same == value => *rows += 1,
+                    _ => {
+                        if let Some((before, rows)) = run.replace((value, 1)) {
+                            values.add(before, rows);
+                        }
+                    }
+                }
+            }
+            if let Some((value, rows)) = run {
+                values.add(value, rows);
+            }
+        }
+    }
+
+    /// Counts one row, selected or not.
+    pub fn add_row(&mut self, batch: &Batch, row: usize) {
+        for (values, name) in self.columns.iter_mut().zip(GROUPING) {
+            if let Some(column) = text(batch, name)
+                && column.is_valid(row)
+            {
+                values.add(column.value(row), 1);
+            }
+        }
+    }
+
+    /// The counts, by column and value.
+    pub fn counts(&self) -> Vec<ValueCount> {
+        let of = |(values, column): (&Values, &'static str)| {
+            let rows = values.rows.iter();
+            rows.map(|(value, &rows)| ValueCount { column, value: value.to_string(), rows })
+                .collect::<Vec<_>>()
+        };
+        self.columns.iter().zip(GROUPING).flat_map(of).collect()
+    }
+
+    /// Columns that have too many values to be counted.
+    pub fn left_out(&self) -> Vec<&'static str> {
+        let left_out = self.columns.iter().zip(GROUPING).filter(|(values, _)| values.too_many);
+        left_out.map(|(_, name)| name).collect()
+    }
+}
+
+/// Rows that entered a step and those it removed, both by the values they came with.
+#[derive(Debug, Clone, Default)]
+pub struct StepGroups {
+    entered: GroupCounts,
+    removed: GroupCounts,
+    /// The rows as they came to the step; shares their columns.
+    before: Option<Batch>,
+}
+
+impl StepGroups {
+    /// Counts the selected rows of a batch that comes to the step.
+    pub fn enter(&mut self, batch: &Batch) {
+        self.entered.add(batch);
+        self.before = Some(batch.clone());
+    }
+
+    /// Counts the rows that the step took out of the selection since [`StepGroups::enter`]. A batch of other
+    /// rows (the step cut rows into several) is not counted.
+    ///
+    /// # Errors
+    /// `Internal` never: the lengths are compared.
+    pub fn leave(&mut self, batch: &Batch) -> Result<()> {
+        let Some(mut before) = self.before.take().filter(|before| before.rows() == batch.rows()) else {
+            return Ok(());
+        };
+        if before.kept_rows() != batch.kept_rows() {
+            let gone = BooleanBuffer::collect_bool(batch.rows(), |row| !batch.is_kept(row));
+            before.retain(&gone)?;
+            self.removed.add(&before);
+        }
+        Ok(())
+    }
+
+    /// Rows that entered.
+    pub fn entered(&self) -> &GroupCounts {
+        &self.entered
+    }
+
+    /// Rows among them that the step removed.
+    pub fn removed(&self) -> &GroupCounts {
+        &self.removed
+    }
+}
+
+fn text<'a>(batch: &'a Batch, name: &str) -> Option<&'a StringArray> {
+    batch.record().column_by_name(name)?.as_any().downcast_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array};
+    use arrow_schema::{DataType, Field};
+
+    use super::*;
+    use crate::batch::Identity;
+
+    fn batch(lang: Vec<Option<String>>) -> Batch {
+        let rows = lang.len();
+        let identity = Identity::of_file("f", (0..rows as u64).collect(), StringArray::new_null(rows));
+        let lang: ArrayRef = Arc::new(StringArray::from(lang));
+        let source: ArrayRef = Arc::new(Int64Array::from(vec![1; rows]));
+        let columns = vec![
+            (Field::new("lang", DataType::Utf8, true), lang),
+            (Field::new("source", DataType::Int64, true), source),
+        ];
+        Batch::new(identity, columns).unwrap()
+    }
+
+    fn texts(values: &[&str]) -> Vec<Option<String>> {
+        values.iter().map(|value| Some((*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn selected_rows_are_counted_by_text_columns_without_nulls() {
+        let mut lang = texts(&["en", "en", "de", "en", "zh"]);
+        lang.push(None);
+        let mut batch = batch(lang);
+        batch.retain(&BooleanBuffer::from(vec![true, true, true, true, false, true])).unwrap();
+        let mut counts = GroupCounts::default();
+        counts.add(&batch);
+        counts.add_row(&batch, 4);
+        let got: Vec<_> = counts.counts().into_iter().map(|c| (c.column, c.value, c.rows)).collect();
+        assert_eq!(
+            got,
+            [("lang", "de".to_owned(), 1), ("lang", "en".to_owned(), 3), ("lang", "zh".to_owned(), 1)]
+        );
+        assert!(counts.left_out().is_empty());
+    }
+
+    #[test]
+    fn removed_rows_are_counted_by_what_they_were_when_they_came() {
+        let mut batch = batch(texts(&["en", "de", "de", "zh"]));
+        batch.retain(&BooleanBuffer::from(vec![true, true, true, false])).unwrap();
+        let mut groups = StepGroups::default();
+        groups.enter(&batch);
+        let renamed: ArrayRef = Arc::new(StringArray::from(vec!["xx"; 4]));
+        batch.set_column(Field::new("lang", DataType::Utf8, true), renamed).unwrap();
+        batch.retain(&BooleanBuffer::from(vec![true, false, true, true])).unwrap();
+        groups.leave(&batch).unwrap();
+        let of =
+            |counts: &GroupCounts| counts.counts().into_iter().map(|c| (c.value, c.rows)).collect::<Vec<_>>();
+        assert_eq!(of(groups.entered()), [("de".to_owned(), 2), ("en".to_owned(), 1)]);
+        assert_eq!(of(groups.removed()), [("de".to_owned(), 1)]);
+        groups.leave(&batch).unwrap();
+        assert_eq!(groups.removed().counts().len(), 1, "a batch leaves once");
+    }
+
+    #[test]
+    fn a_column_of_many_values_is_left_out_whole() {
+        let many: Vec<_> = (0..=MAX_VALUES).map(|n| Some(n.to_string())).collect();
+        let mut counts = GroupCounts::default();
+        counts.add(&batch(many));
+        counts.add(&batch(texts(&["0"])));
+        assert!(counts.counts().is_empty());
+        assert_eq!(counts.left_out(), ["lang"]);
+    }
+}

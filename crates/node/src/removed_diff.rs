@@ -1,0 +1,141 @@
+//! `NativeRemovedDiff`: what two runs removed, compared.
+
+use std::path::Path;
+
+use gristmill_kernels::removed_diff::{Change, Changed, DiffInput, RemovedDiff, Rule};
+use gristmill_kernels::{KernelError, Result};
+use napi_derive::napi;
+
+use crate::guard::{guard, invalid, unsigned};
+
+/// An input file of either run.
+#[napi(object)]
+pub struct NativeDiffInput {
+    /// Its path, relative to the configuration.
+    pub path: String,
+    /// Whether the first run read it.
+    pub before: bool,
+    /// Whether the second run read it.
+    pub after: bool,
+}
+
+/// A step and a rule within it.
+#[napi(object)]
+pub struct NativeRule {
+    /// Name of the step.
+    pub step: String,
+    /// Rule within the step.
+    pub rule: String,
+}
+
+impl From<Rule> for NativeRule {
+    fn from(rule: Rule) -> Self {
+        Self { step: rule.step, rule: rule.rule }
+    }
+}
+
+/// A row by its identity.
+#[napi(object)]
+pub struct NativeRowPlace {
+    /// Input file.
+    pub file: String,
+    /// Position in it.
+    pub position: f64,
+}
+
+/// Rows that changed alike.
+#[napi(object)]
+pub struct NativeChanged {
+    /// `removed`, `returned`, `moved`, `same` or `elsewhere`.
+    pub change: String,
+    /// Rule of the first run.
+    pub before: Option<NativeRule>,
+    /// Rule of the second run.
+    pub after: Option<NativeRule>,
+    /// How many rows.
+    pub rows: f64,
+    /// Some of them.
+    pub samples: Vec<NativeRowPlace>,
+}
+
+impl From<Changed> for NativeChanged {
+    fn from(changed: Changed) -> Self {
+        let change = match changed.change {
+            Change::Removed => "removed",
+            Change::Returned => "returned",
+            Change::Moved => "moved",
+            Change::Same => "same",
+            Change::Elsewhere => "elsewhere",
+        };
+        let place = |(file, position): (String, u64)| NativeRowPlace { file, position: position as f64 };
+        Self {
+            change: change.to_owned(),
+            before: changed.before.map(Into::into),
+            after: changed.after.map(Into::into),
+            rows: changed.rows as f64,
+            samples: changed.samples.into_iter().map(place).collect(),
+        }
+    }
+}
+
+/// A comparison of what two runs removed.
+#[napi]
+pub struct NativeRemovedDiff {
+    inner: Option<RemovedDiff>,
+}
+
+impl NativeRemovedDiff {
+    fn get(&mut self) -> Result<&mut RemovedDiff> {
+        self.inner.as_mut().ok_or(KernelError::Disposed { what: "comparison" })
+    }
+}
+
+fn side(side: u32) -> Result<usize> {
+    if side < 2 { Ok(side as usize) } else { Err(invalid("side", "must be 0 or 1")) }
+}
+
+#[napi]
+impl NativeRemovedDiff {
+    /// A comparison of runs over these inputs; `scratch` is a folder for files that go with it.
+    #[napi(constructor)]
+    pub fn new(inputs: Vec<NativeDiffInput>, scratch: String, samples: u32) -> Self {
+        let input =
+            |input: NativeDiffInput| DiffInput { path: input.path, read_by: [input.before, input.after] };
+        let inputs = inputs.into_iter().map(input).collect();
+        Self { inner: Some(RemovedDiff::new(inputs, Path::new(&scratch), samples as usize)) }
+    }
+
+    /// Adds a file of removed-row records of the first (0) or second (1) run.
+    #[napi]
+    pub fn add_file(&mut self, of: u32, path: String) -> napi::Result<()> {
+        guard("diff.addFile", || self.get()?.add_file(side(of)?, Path::new(&path)))
+    }
+
+    /// Adds one row that left in another way than through a step.
+    #[napi]
+    pub fn add_row(
+        &mut self,
+        of: u32,
+        file: String,
+        position: f64,
+        step: String,
+        rule: String,
+    ) -> napi::Result<()> {
+        guard("diff.addRow", || self.get()?.add_row(side(of)?, &file, unsigned(position), &step, &rule))
+    }
+
+    /// Compares and ends the comparison.
+    #[napi]
+    pub fn finish(&mut self) -> napi::Result<Vec<NativeChanged>> {
+        guard("diff.finish", || {
+            let diff = self.inner.take().ok_or(KernelError::Disposed { what: "comparison" })?;
+            Ok(diff.finish()?.into_iter().map(Into::into).collect())
+        })
+    }
+
+    /// Forgets what was added and deletes its files.
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.inner = None;
+    }
+}
