@@ -269,6 +269,8 @@ test('typing mistakes in a configuration are named with their line and the word 
   ]) {
     expect(stderr).toMatch(new RegExp(`line ${line}: .*did you mean '${meant}'`, 'u'))
   }
+  const unlike = pipelineFile(root, { source: { paths: ['in'] }, steps: ['zzzz'], sink: 'jsonl' }, 'unlike.yaml')
+  expect((await gristmill(['explain', unlike])).stderr).toContain('(the steps are normalize, filter, ')
   const flags = await gristmill(['run', file, '--out', join(root, 'out'), '--wrokers', '2'])
   expect(flags).toMatchObject({ code: 2, stderr: expect.stringContaining('--workers') as unknown })
 })

@@ -69,7 +69,7 @@ test('rows to Parquet, plain files with a predicate and a filter', async () => {
   for (const seed of [1, 2, 3]) place(join(root, `in/${seed}.jsonl`), jsonLines({ seed, bytes: 12 * 2 ** 20 }))
   const file = pipelineFile(root, {
     source: { paths: ['in'], where: 'score >= 100' },
-    steps: [{ filter: "lang = 'de' and length(text) >= 1500" }, 'exact-dedup'],
+    steps: [{ filter: { expr: "lang = 'de' and length(text) >= 1500", guard: 'off' } }, 'exact-dedup'],
     sink: { format: 'parquet' },
   })
   await checkSame(root, file)

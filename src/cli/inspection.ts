@@ -44,7 +44,7 @@ function renderUnfinished(
 }
 
 function facts(
-  { totals, inputs, truncatedInputs, exitCode, columns }: Manifest,
+  { totals, inputs, truncatedInputs, exitCode, columns, edits = [] }: Manifest,
   outputBytes: number,
   paint: Paint,
 ): string[][] {
@@ -61,6 +61,8 @@ function facts(
   const { routed = 0 } = totals
   if (routed > 0) rows.push(['routed', formatCount(routed), share(routed)])
   if (totals.pruned > 0) rows.push(['pruned', formatCount(totals.pruned), share(totals.pruned)])
+  const edited = edits.reduce((sum, file) => sum + file.rows, 0)
+  if (edited > 0) rows.push(['edits', formatCount(edited), ''])
   if (totals.tokens > 0) rows.push(['tokens', formatCount(totals.tokens), ''])
   rows.push([
     'shards',

@@ -11,6 +11,7 @@ import { type PlanningActions, withPlanner } from './plan-program.js'
 
 export interface RunFlags extends PlanFlags, OutputFlags {
   readonly out: string
+  readonly allow?: readonly string[]
 }
 
 export interface ExplainFlags extends PlanFlags, OutputFlags {
@@ -69,7 +70,7 @@ Examples:
   gristmill plan train --model llama-3-8b --gpus 8xH100   will it fit, how fast, which layout
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 finished but too many bad records or a
-truncated input, 130 interrupted.`
+truncated input, 4 stopped by the guard, 130 interrupted.`
 
 /** The program; `done` receives the exit code of the command that ran. */
 export function createProgram(actions: Actions, done: (exitCode: number) => void): Command {
@@ -87,12 +88,16 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
     .usage('<pipeline> --out <dir> [flags]')
     .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js')
     .option('--out <dir>', 'run directory: a folder or s3://bucket/prefix; made when absent')
-  withPlan(run).option('--quiet', 'print errors only')
-  withOutput(run, 'print events as JSON lines on standard output').action(async (file: string, flags: ExplainFlags) => {
-    // Checked here, since commander would report it before a misspelt flag.
-    if (flags.out === undefined) throw new GristmillError('GM_USAGE', 'run needs --out <dir>', { hint: OUT_HINT })
-    done(await actions.run(file, { ...flags, out: flags.out }))
-  })
+  withPlan(run)
+    .option('--allow <step[:value]>', 'go on where the guard stopped; may be repeated', collect)
+    .option('--quiet', 'print errors only')
+  withOutput(run, 'print events as JSON lines on standard output').action(
+    async (file: string, flags: Partial<RunFlags>) => {
+      // Checked here, since commander would report it before a misspelt flag.
+      if (flags.out === undefined) throw new GristmillError('GM_USAGE', 'run needs --out <dir>', { hint: OUT_HINT })
+      done(await actions.run(file, { ...flags, out: flags.out }))
+    },
+  )
 
   const explain = command('explain', 'stages, tasks, memory and time before anything runs', EXPLAIN)
     .usage('<pipeline> [flags]')
@@ -150,6 +155,9 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
   withPlanner(command, actions, done)
   return program
 }
+
+/** Collects a flag that may be repeated. */
+const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text]
 
 /** Flags of commands that plan a run. */
 function withPlan(command: Command): Command {

@@ -8,8 +8,9 @@ export function renderSummary({ metrics, manifest, out, exitCode }: RunResult, p
   const { totals } = metrics
   // A run that was complete keeps the metrics of the attempt that worked.
   const tasksRun = manifest.attempts.at(-1)?.tasksRun ?? 0
+  const wasFinished = manifest.attempts.slice(0, -1).some(({ outcome }) => outcome === 'done')
   const headline =
-    tasksRun === 0
+    tasksRun === 0 && wasFinished
       ? 'was finished before; nothing to do'
       : `finished in ${formatDuration(metrics.wallSeconds)} with ${metrics.workers} ${metrics.workers === 1 ? 'worker' : 'workers'}`
   const share = (rows: number): string =>

@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   GM_MODEL: { exit: 2, hint: 'pass a fastText classifier as fastText writes it, a .bin or .ftz file' },
   GM_RUN_LOCKED: { exit: 1, hint: 'another run works in this directory; wait for it or choose another --out' },
   GM_RUN_OTHER_CONFIG: { exit: 2, hint: 'choose another --out, or delete the directory' },
+  GM_GUARD: { exit: 4, hint: 'run the same command with --allow STEP[:VALUE] if that is meant' },
+  GM_ROW_MISSING: { exit: 2, hint: 'ids are compared exactly; a row without one is called FILE:POSITION' },
   GM_RUN_MISSING: { exit: 2, hint: 'pass the directory given to `gristmill run --out`' },
   GM_MEMORY_PLAN: { exit: 2, hint: 'raise --memory or lower --workers' },
   GM_DISK_FULL: { exit: 1, hint: 'free space or pass --scratch on another disk, then run the same command to resume' },

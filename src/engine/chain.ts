@@ -1,11 +1,13 @@
 /**
  * A stage's map steps at work: batches go through them one by one, each step counted and timed.
  */
+import type { NativeGroupCounts, NativeStepGroups } from '../../native/index.js'
 import { GristmillError } from '../core/errors.js'
 import type { Batch } from '../kernels/batch.js'
-import { addon } from '../kernels/native.js'
+import { addon, native } from '../kernels/native.js'
 import type { StepRunner } from '../steps/step.js'
 import { StepCounters } from './counters.js'
+import type { TaskGroups } from './guard.js'
 import type { UserFunction } from './pipeline.js'
 import type { ChainStep } from './plan.js'
 import type { Registry } from './registry.js'
@@ -16,9 +18,15 @@ export class Chain implements Disposable {
   /** Counts the rows that steps route; the task says where they go. */
   readonly routed = new addon.NativeRoutedRows()
   readonly counters: StepCounters[]
+  /** Rows that entered each step and left there, by the values of `source` and `lang`. */
+  readonly #groups: NativeGroupCounts[]
+  readonly #steps: readonly ChainStep[]
   readonly #runners: StepRunner[] = []
 
-  constructor(steps: readonly ChainStep[], registry: Registry, functions: readonly UserFunction[]) {
+  constructor(steps: readonly ChainStep[], registry: Registry, functions: readonly UserFunction[], keepText = false) {
+    if (keepText) native(() => this.removed.keepTexts())
+    this.#steps = steps
+    this.#groups = steps.map(() => new addon.NativeGroupCounts())
     this.counters = steps.map((step) => new StepCounters(step.label))
     for (const { name, label, payload } of steps) {
       const step = registry.steps.get(name)
@@ -35,6 +43,13 @@ export class Chain implements Disposable {
     }
   }
 
+  /** Rows that entered each step, and rows that it removed, by the values of `source` and `lang` they came with. */
+  groups(): TaskGroups {
+    const of = (what: 'entered' | 'removed'): NativeStepGroups[] =>
+      this.#steps.map(({ label }, index) => this.#groups[index]![what](label))
+    return { entered: of('entered'), removed: of('removed') }
+  }
+
   /** Rows steps made out of one row, beyond the first. */
   added = 0
 
@@ -48,6 +63,10 @@ export class Chain implements Disposable {
         const goneBefore = this.removed.rows + this.routed.rows
         counters.rowsIn += before
         counters.bytesIn += batch.bytes
+        native(() => {
+          this.#groups[index]!.enter(batch.handle)
+          this.removed.takeText(this.#steps[index]!.keepText)
+        })
         const start = performance.now()
         const result = runner.run(batch)
         const other = result instanceof Promise ? await result : result
@@ -56,6 +75,7 @@ export class Chain implements Disposable {
           batch.dispose()
           batch = other
         }
+        native(() => this.#groups[index]!.leave(batch.handle))
         const after = batch.keptRows
         counters.rowsOut += after
         counters.bytesOut += batch.bytes

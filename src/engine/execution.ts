@@ -11,7 +11,8 @@ import { commitOf, decideResultOf, filesOf, mapResultOf, packResultOf } from './
 import { addCounts, addStepMetrics } from './counters.js'
 import { type DecideRound, decideRounds, type DoneDecision, type PlannedDecision } from './decide.js'
 import type { MemoryGuard } from './memory.js'
-import type { Boundary, Plan, Stage } from './plan.js'
+import { type Allowance, findEmptied, GroupTally, guardError } from './guard.js'
+import { type Boundary, labelsAt, type Plan, type Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import type { RunDirectory } from './run-directory.js'
 import { StageProgress } from './stage-progress.js'
@@ -28,6 +29,8 @@ export interface ExecutionContext {
   readonly attempt: number
   readonly signal: AbortSignal
   readonly onEvent: (event: RunEvent) => void
+  /** What the guard lets pass. */
+  readonly allow: readonly Allowance[]
 }
 
 export class Execution {
@@ -61,6 +64,7 @@ export class Execution {
           )
         : undefined
       this.outcomes[stage.index] = await this.#runStage(stage, planned)
+      this.#judge(stage)
     }
     return this.outcomes.at(-1)!
   }
@@ -104,6 +108,7 @@ export class Execution {
       boundary: stage.boundary,
       indexed: indexedDedup(this.#context.plan.stages[stage.index - 1]),
       sink: prepared.definition.spec.sink,
+      keepText: { column: prepared.definition.spec.keepRemovedText === true, ofBoundary: stage.keepText },
       vocabularySize: prepared.vocabularySize,
     }
   }
@@ -315,6 +320,23 @@ export class Execution {
     return result
   }
 
+  /** Adds what the tasks counted by source and language to the stage's metrics, and stops where one was emptied. */
+  #judge(stage: Stage): void {
+    const { prepared, plan, allow } = this.#context
+    const before = plan.stages[stage.index - 1]
+    const steps = [...labelsAt(before?.boundary), ...stage.chain.map(({ label }) => label)]
+    const tally = new GroupTally()
+    for (const { result } of [...(this.outcomes[stage.index - 1] ?? []), ...this.outcomes[stage.index]!]) {
+      // A commit of an earlier version has no counts.
+      if (result.groups) tally.add(result.groups)
+    }
+    const metrics = this.stages.at(-1)!
+    this.stages[this.stages.length - 1] = withGroups(metrics, steps, tally)
+    const guarded = steps.filter((label) => prepared.steps.find((step) => step.label === label)?.spec.guard !== 'off')
+    const findings = findEmptied(tally, guarded, allow)
+    if (findings.length > 0) throw guardError(findings)
+  }
+
   /** Works on items with as many at once as there are workers; the first failure stops all. */
   async #forEachWorker<T>(items: AsyncIterable<T>, work: (item: T) => Promise<void>): Promise<void> {
     const { pool, signal } = this.#context
@@ -344,6 +366,15 @@ export class Execution {
 function indexedDedup(stage: Stage | undefined): StageSetup['indexed'] {
   const dedup = stage?.boundary?.dedup
   return dedup && dedup.kind !== 'parts' && dedup.index ? dedup : undefined
+}
+
+/** The metrics of a stage with the counts by source and language; a boundary's steps have none of their own. */
+function withGroups(metrics: StageMetrics, steps: readonly string[], tally: GroupTally): StageMetrics {
+  const counted = metrics.steps.map((step) => {
+    const groups = steps.includes(step.step) ? tally.ofStep(step.step) : []
+    return groups.length > 0 ? { ...step, groups } : step
+  })
+  return { ...metrics, steps: counted }
 }
 
 /** The failure to report: interruptions of other tasks follow from it. */

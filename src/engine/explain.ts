@@ -8,7 +8,7 @@ import { estimateNearDuplicates } from '../kernels/minhash.js'
 import { Chain } from './chain.js'
 import { planMemory } from './memory.js'
 import type { PipelineDefinition } from './pipeline.js'
-import { type Plan, planStages, rowsOf, type Stage } from './plan.js'
+import { labelsAt, type Plan, planStages, rowsOf, type Stage } from './plan.js'
 import { type PreparedPipeline, preparePipeline } from './prepare.js'
 import type { Registry } from './registry.js'
 import { sampleRows } from './sample.js'
@@ -137,9 +137,7 @@ function describe(stage: Stage, prepared: PreparedPipeline, registry: Registry):
   const buckets = prepared.splits.reduce((sum, split) => sum + Math.max(1, Math.round(split.bytes / (64 * 2 ** 20))), 0)
   const tasks = stage.input === 'splits' && sequential.length === 0 ? first : `about ${Math.max(1, buckets)}`
   const boundary = stage.boundary
-  const ends = [boundary?.dedup?.label, boundary?.sample?.label, boundary?.shuffle?.label].filter(
-    (label) => label !== undefined,
-  )
+  const ends = labelsAt(boundary)
   const summaryOf = (name: string): string => registry.steps.get(name)?.summary ?? ''
   return {
     name: stage.name,

@@ -88,6 +88,17 @@ export interface Manifest {
   /** Inputs that ended before their format said so. */
   readonly truncatedInputs: readonly { readonly path: string; readonly reason: string }[]
   readonly columns: readonly { readonly name: string; readonly type: ColumnType }[]
+  /** How the inputs were read, so that a row can be read again; absent in runs of versions that did not say it. */
+  readonly source?: {
+    readonly format: string
+    readonly columns: readonly { readonly name: string; readonly type: ColumnType }[]
+  }
+  /** The steps in order, by the names they have in records. */
+  readonly steps?: readonly {
+    readonly step: string
+    /** Hash of what the step depends on besides its configuration: models, lists, tokenizers. */
+    readonly version: string
+  }[]
   /** What turned text into ids; `inspect --decode` reads it again. */
   readonly tokenizer?: {
     /** Relative to the configuration's folder. */
@@ -103,6 +114,8 @@ export interface Manifest {
   readonly removed: readonly (ManifestFile & { readonly rows: number })[]
   /** `routed/STEP/NNNNN.parquet`; absent in runs of versions that routed none. */
   readonly routed?: readonly (ManifestFile & { readonly step: string; readonly rows: number })[]
+  /** `edits/NNNNN.parquet`; absent in runs of versions that had none. */
+  readonly edits?: readonly (ManifestFile & { readonly rows: number })[]
   /** `quarantine/NNNNN.jsonl` */
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
   readonly indexes: readonly ManifestIndex[]

@@ -4,15 +4,18 @@
  * Files are written under the task's name in a scratch folder; the scheduler publishes and commits them.
  */
 import path from 'node:path'
+import type { NativeGroupCounts, NativeStepGroups } from '../../native/index.js'
 import { GristmillError } from '../core/errors.js'
 import type { ByteStores } from '../io/store.js'
 import type { Batch } from '../kernels/batch.js'
 import { Expression } from '../kernels/expression.js'
-import { native } from '../kernels/native.js'
+import { addon, native } from '../kernels/native.js'
 import type { SinkWriter } from '../sinks/sink.js'
 import { Chain } from './chain.js'
 import { LengthHistogram, StepCounters } from './counters.js'
+import type { TaskGroups } from './guard.js'
 import type { UserFunction } from './pipeline.js'
+import { labelsAt } from './plan.js'
 import { Quarantine } from './quarantine.js'
 import { IndexOutput } from './index-output.js'
 import type { Registry } from './registry.js'
@@ -56,7 +59,8 @@ class Tally {
 export async function runMapTask(task: MapTask, setup: StageSetup, context: TaskContext): Promise<MapResult> {
   const base = path.join(task.folder, task.name)
   const tally = new Tally(task.input.kind === 'split' ? 'read' : 'reread', setup.boundary ? 'spill' : 'write')
-  using chain = new Chain(setup.chain, context.registry, context.functions)
+  using chain = new Chain(setup.chain, context.registry, context.functions, setup.keepText.column)
+  const spilled = new addon.NativeGroupCounts()
   native(() => chain.routed.writeTo(base))
   using quarantine = new Quarantine(`${base}.quarantine.jsonl`)
   using output = setup.boundary
@@ -83,6 +87,8 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
       if (!setup.boundary) tally.tokens += measure(batch, unit, tally.lengths)
       const start = performance.now()
       output.write(batch)
+      // What the boundary removes is counted where its rows are read again; they enter it here.
+      if (setup.boundary) native(() => spilled.enter(batch.handle))
       tally.write.busyMs += performance.now() - start
       tally.write.rowsIn += batch.rows
       tally.write.bytesIn += batch.bytes
@@ -90,7 +96,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
     context.progress(tally.batchRows, tally.decodedBytes)
   }
   context.checkStop()
-  return finish(setup, { chain, quarantine, output, index, tally, base, unit })
+  return finish(setup, { chain, quarantine, output, index, tally, base, unit, spilled })
 }
 
 type TaskOutput = SpillOutput | ShardOutput
@@ -105,18 +111,24 @@ function finish(
     tally: Tally
     base: string
     unit: 'tokens' | 'bytes'
+    spilled: NativeGroupCounts
   },
 ): MapResult {
-  const { chain, quarantine, output, index, tally, base, unit } = parts
+  const { chain, quarantine, output, index, tally, base, unit, spilled } = parts
   const start = performance.now()
   const written = output.finish()
   const removedRows = chain.removed.rows
   const removals = chain.removed.byRule()
+  const groups = groupsOf(setup, chain, spilled)
+  const editRecords = chain.edits.records
+  const edited = chain.edits.byRule()
   const removed =
     removedRows > 0
       ? { ...native(() => chain.removed.finish(`${base}.removed.parquet`)), rows: removedRows }
       : undefined
   const routed = native(() => chain.routed.finish()).map(({ file, ...of }) => ({ ...file, ...of }))
+  const edits =
+    editRecords > 0 ? { ...native(() => chain.edits.finish(`${base}.edits.parquet`)), rows: editRecords } : undefined
   const quarantined = quarantine.finish()
   tally.write.busyMs += performance.now() - start
   tally.write.rowsOut = tally.rowsOut
@@ -142,6 +154,9 @@ function finish(
     removed,
     removals,
     routed,
+    edits,
+    edited,
+    groups,
     quarantine: quarantined,
     spill: written.spill,
     keys: written.keys,
@@ -153,6 +168,21 @@ function finish(
   }
 }
 
+/** Rows by source and language: those of the chain, those that enter the boundary after it, those the one before removed. */
+function groupsOf(setup: StageSetup, chain: Chain, spilled: NativeGroupCounts): TaskGroups {
+  const { entered, removed } = chain.groups()
+  const own = new Set(setup.chain.map((step) => step.label))
+  const entering = labelsAt(setup.boundary).map((label) => spilled.entered(label))
+  const removedBefore = chain.removed.byGroup().filter(({ step }) => !own.has(step))
+  return {
+    entered: [...entered, ...entering].filter(isCounted),
+    removed: [...removedBefore, ...removed].filter(isCounted),
+  }
+}
+
+/** Whether there is anything to say of a step: most data has neither of the columns. */
+const isCounted = ({ counts, leftOut }: NativeStepGroups): boolean => counts.length > 0 || leftOut.length > 0
+
 function openInput(
   task: MapTask,
   setup: StageSetup,
@@ -162,6 +192,7 @@ function openInput(
   context: TaskContext,
 ): AsyncGenerator<Batch> {
   if (task.input.kind !== 'split') {
+    native(() => chain.removed.takeText(setup.keepText.ofBoundary))
     return readSpill(task.input, chain, context, (bytes) => {
       tally.decodedBytes += bytes
     })

@@ -25,6 +25,8 @@ export interface StepSpec {
   readonly name: string
   /** Validated by the step's schema. */
   readonly config: unknown
+  /** `off`: the step may remove nearly all rows of a source or a language; see `guard.ts`. */
+  readonly guard?: 'off'
 }
 
 export interface SinkSpec {
@@ -38,6 +40,8 @@ export interface PipelineSpec {
   readonly source: SourceSpec
   readonly steps: readonly StepSpec[]
   readonly sink: SinkSpec
+  /** `removed/` holds the texts of removed rows, too. Left out when false, so that a pipeline without it keeps its identity. */
+  readonly keepRemovedText?: true
 }
 
 /** Marks a complete pipeline, also one that another copy of this package made. */

@@ -68,6 +68,8 @@ export interface ChainStep {
   /** Name in records and metrics: the name, with a number where it occurs more than once. */
   readonly label: string
   readonly payload: unknown
+  /** Whether `removed/` holds the texts of rows it removes. */
+  readonly keepText: boolean
 }
 
 /** The deduplication of a boundary. */
@@ -94,6 +96,8 @@ export interface Stage {
   readonly columns: Columns
   /** The global steps after the chain; undefined: the sink. */
   readonly boundary: Boundary | undefined
+  /** Whether `removed/` holds the texts of rows that the step before the stage, at its boundary, removed. */
+  readonly keepText: boolean
   /** What the stage does, for its tasks' names: everything but the inputs. */
   readonly identity: unknown
 }
@@ -136,6 +140,13 @@ function globalKind(step: PreparedStep): 'dedup' | 'sample' | 'shuffle' | undefi
   if (step.spec.name === 'shuffle') return 'shuffle'
   if (step.spec.name === 'sample' && (step.payload as Partial<SampleCountPayload>).count !== undefined) return 'sample'
   return undefined
+}
+
+/** Names of the steps at a boundary, in the order they stand in the pipeline. */
+export function labelsAt(boundary: Boundary | undefined): string[] {
+  return [boundary?.dedup?.label, boundary?.sample?.label, boundary?.shuffle?.label].filter(
+    (label) => label !== undefined,
+  )
 }
 
 function stageEnd(steps: readonly PreparedStep[], from: number): number {
@@ -205,16 +216,21 @@ function makeStage(
   chain: readonly PreparedStep[],
   boundary: Boundary | undefined,
 ): Stage {
+  const kept = prepared.textsKeptBy
   const input = !previous ? 'splits' : previous.boundary?.shuffle ? 'buckets' : 'spills'
   const first = input === 'splits' ? 'read' : input === 'buckets' ? 'gather' : 'reread'
-  const ends = boundary
-    ? [boundary.dedup?.label, boundary.sample?.label, boundary.shuffle?.label].filter((label) => label !== undefined)
-    : ['write']
+  const ends = boundary ? labelsAt(boundary) : ['write']
   return {
     index,
     name: [first, ...chain.map((step) => step.label), ...ends].join(', '),
     input,
-    chain: chain.map((step) => ({ name: step.spec.name, label: step.label, payload: step.payload })),
+    chain: chain.map((step) => ({
+      name: step.spec.name,
+      label: step.label,
+      payload: step.payload,
+      keepText: kept.includes(step.label),
+    })),
+    keepText: labelsAt(previous?.boundary).some((label) => kept.includes(label)),
     columns: chain.at(-1)?.columns ?? previous?.columns ?? prepared.sourceColumns,
     boundary,
     identity: {
@@ -222,6 +238,8 @@ function makeStage(
       source: index === 0 ? prepared.sourceIdentity : undefined,
       steps: chain.map((step) => [step.label, step.spec.config, step.identity]),
       boundary,
+      // Left out where there is none, so that other pipelines' tasks keep their names.
+      keptTexts: kept.length > 0 ? kept : undefined,
       sink: boundary ? undefined : prepared.definition.spec.sink,
       functions: prepared.bundleHash,
     },

@@ -40,6 +40,8 @@ export interface PreparedPipeline {
   readonly where: unknown
   readonly sourceIdentity: unknown
   readonly steps: readonly PreparedStep[]
+  /** Labels of the steps that leave the texts of the rows they remove in `removed/`. */
+  readonly textsKeptBy: readonly string[]
   readonly sink: SinkFormat
   /** Columns the sink receives. */
   readonly columns: Columns
@@ -104,6 +106,7 @@ export async function preparePipeline(
     where,
     sourceIdentity: { format: source.name, options: sourceOptions, columns: sourceColumns, where },
     steps,
+    textsKeptBy: spec.keepRemovedText ? textsKeptBy(spec.steps, registry) : [],
     sink,
     columns,
     vocabularySize: (tokenizer?.payload as { vocabularySize?: number } | undefined)?.vocabularySize,
@@ -164,13 +167,11 @@ async function prepareSteps(
 ): Promise<PreparedStep[]> {
   const { spec, baseFolder, functions } = definition
   const prepared: PreparedStep[] = []
-  const seen = new Map<string, number>()
+  const labels = labelsOf(spec.steps)
   for (const [index, step] of spec.steps.entries()) {
     const known = registry.steps.get(step.name)
     if (!known) throw new GristmillError('GM_CONFIG', `there is no step '${step.name}'`)
-    const count = (seen.get(step.name) ?? 0) + 1
-    seen.set(step.name, count)
-    const label = count === 1 ? step.name : `${step.name}-${count}`
+    const label = labels[index]!
     const columns = prepared.at(-1)?.columns ?? sourceColumns
     // Only a function's result has to be tried out to know its columns.
     using sample = needsSample(step) ? await sampleAfter(prepared) : undefined
@@ -192,6 +193,28 @@ async function prepareSteps(
   return prepared
 }
 
+/** Names of steps in records and metrics: the name, with a number where it occurs again. */
+export function labelsOf(steps: readonly StepSpec[]): string[] {
+  const seen = new Map<string, number>()
+  return steps.map(({ name }) => {
+    const count = (seen.get(name) ?? 0) + 1
+    seen.set(name, count)
+    return count === 1 ? name : `${name}-${count}`
+  })
+}
+
+/**
+ * Labels of the steps after the last that finds private data. Before and in such a step a text may hold some; after
+ * one that only counts it, too.
+ */
+function textsKeptBy(steps: readonly StepSpec[], registry: Registry): string[] {
+  const isPrivate = ({ name }: StepSpec): boolean => registry.steps.get(name)?.private === true
+  const onlyCounts = ({ config }: StepSpec): boolean =>
+    (config as { readonly mode?: unknown } | null)?.mode === 'annotate'
+  if (steps.some((step) => isPrivate(step) && onlyCounts(step))) return []
+  return labelsOf(steps).slice(steps.findLastIndex(isPrivate) + 1)
+}
+
 function needsSample(step: StepSpec): boolean {
   const config = step.config as { function?: unknown; columns?: unknown } | null
   return (
@@ -207,7 +230,7 @@ async function runChain(
 ): Promise<Batch> {
   const map = steps.filter((step) => !isGlobal(step))
   using chain = new Chain(
-    map.map(({ spec, label, payload }) => ({ name: spec.name, label, payload })),
+    map.map(({ spec, label, payload }) => ({ name: spec.name, label, payload, keepText: false })),
     registry,
     definition.functions,
   )

@@ -1,7 +1,9 @@
 /**
- * Final names: shards, removed rows, routed rows and quarantined records are numbered in output order, once all tasks
+ * Final names: shards, removed and routed rows, edits and quarantined records are numbered in output order, once all tasks
  * are done and so their numbers are known.
  */
+import type { NativeFinishedFile } from '../../native/index.js'
+import { ID_FILTER } from '../kernels/columnar.js'
 import type { ManifestFile, ManifestPack, ManifestShard } from './manifest.js'
 import type { Publication } from './run-directory.js'
 import type { MapResult } from './task.js'
@@ -12,6 +14,7 @@ export interface PublicationPlan {
   readonly shards: readonly ManifestShard[]
   readonly removed: readonly (ManifestFile & { readonly rows: number })[]
   readonly routed: readonly (ManifestFile & { readonly step: string; readonly rows: number })[]
+  readonly edits: readonly (ManifestFile & { readonly rows: number })[]
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
   /** Index files by the deduplication that left them. */
   readonly indexes: ReadonlyMap<string, readonly (ManifestFile & { readonly rows: number })[]>
@@ -40,7 +43,8 @@ export function publicationOf(
     .map((shard, index): ManifestShard => {
       const name = numbered(index)
       const files = shard.files.map(({ path, suffix, bytes, checksum, blocks }) => ({
-        name: move(path, `shards/${name}${suffix}`),
+        // Apart, so that readers of a folder of shards find shards alone.
+        name: move(path, `${suffix === ID_FILTER ? 'ids' : 'shards'}/${name}${suffix}`),
         bytes,
         checksum,
         blocks,
@@ -48,24 +52,36 @@ export function publicationOf(
       return { name, rows: shard.rows, ...(shard.tokens !== undefined && { tokens: shard.tokens }), files }
     })
   const all = stages.flat().map(({ result }) => result)
-  const removed = all
-    .flatMap((result) => result.removed ?? [])
-    .map(({ path, rows, bytes, checksum, blocks }, index) => ({
-      name: move(path, `removed/${numbered(index)}.parquet`),
-      rows,
-      bytes,
-      checksum,
-      blocks,
-    }))
-  const quarantine = all
-    .flatMap((result) => result.quarantine ?? [])
-    .map(({ path, rows, bytes, checksum, blocks }, index) => ({
-      name: move(path, `quarantine/${numbered(index)}.jsonl`),
-      rows,
-      bytes,
-      checksum,
-      blocks,
-    }))
+  const records = (
+    files: readonly ((NativeFinishedFile & { readonly rows: number }) | undefined)[],
+    folder: string,
+    suffix: string,
+  ): (ManifestFile & { readonly rows: number })[] =>
+    files
+      .filter((file) => file !== undefined)
+      .map(({ path, rows, bytes, checksum, blocks }, index) => ({
+        name: move(path, `${folder}/${numbered(index)}${suffix}`),
+        rows,
+        bytes,
+        checksum,
+        blocks,
+      }))
+  const of = <T>(pick: (result: MapResult) => T): T[] => all.map(pick)
+  const removed = records(
+    of((result) => result.removed),
+    'removed',
+    '.parquet',
+  )
+  const edits = records(
+    of((result) => result.edits),
+    'edits',
+    '.parquet',
+  )
+  const quarantine = records(
+    of((result) => result.quarantine),
+    'quarantine',
+    '.jsonl',
+  )
   const routed = routedFiles(all, move)
   const indexes = new Map<string, (ManifestFile & { readonly rows: number })[]>()
   for (const { path, step, rows, bytes, checksum, blocks } of all.flatMap((result) => result.index ?? [])) {
@@ -74,7 +90,7 @@ export function publicationOf(
     files.push({ name: move(path, `index/${step}/${numbered(files.length)}.parquet`), rows, bytes, checksum, blocks })
   }
   for (const { from, name } of packs?.files ?? []) move(from, name)
-  return { moves, shards, removed, routed, quarantine, indexes }
+  return { moves, shards, removed, edits, routed, quarantine, indexes }
 }
 
 /** The rows that each step routed, in a folder of its own. */

@@ -236,7 +236,7 @@ export class RunDirectory {
       const [there, back] = await Promise.all([this.store.stat(to), this.store.stat(from)])
       if (there && !back) await this.store.move(to, from)
     }
-    for (const folder of ['shards/', 'packs/', 'removed/', 'routed/', 'quarantine/', 'index/']) {
+    for (const folder of ['shards/', 'ids/', 'packs/', 'removed/', 'edits/', 'routed/', 'quarantine/', 'index/']) {
       await this.store.deleteAll(folder)
     }
     await this.store.delete(PUBLISHED)
@@ -270,7 +270,8 @@ export class RunDirectory {
     if (!finished) return false
     const groups = [...manifest.shards, ...manifest.packs].flatMap((group) => group.files)
     const indexes = manifest.indexes.flatMap((index) => index.files)
-    const files = [...groups, ...manifest.removed, ...(manifest.routed ?? []), ...manifest.quarantine, ...indexes]
+    const rows = [...manifest.removed, ...(manifest.edits ?? []), ...(manifest.routed ?? [])]
+    const files = [...groups, ...rows, ...manifest.quarantine, ...indexes]
     const found = await mapConcurrent(files, CONCURRENT_LOOKS, async ({ name }) => this.store.stat(name))
     if (!files.every(({ bytes }, index) => found[index]?.bytes === bytes)) return false
     if (finished.boot === this.#boot || this.store.localFolder === undefined) return true

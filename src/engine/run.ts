@@ -1,7 +1,7 @@
 /**
  * A whole run: lock, plan, execute, pack, publish, sum up.
  */
-import { GristmillError } from '../core/errors.js'
+import { GristmillError, nearest } from '../core/errors.js'
 import { lockStore } from '../io/lock.js'
 import { openStores } from '../io/stores.js'
 import type { ByteStore } from '../io/store.js'
@@ -9,6 +9,7 @@ import type { Metrics, RunEvent } from '../observe/metrics.js'
 import { againstOf } from './against.js'
 import { bundleModule, writeBundle } from './bundle.js'
 import { Execution } from './execution.js'
+import { type Allowance, parseAllowance } from './guard.js'
 import { identityOf } from './identity.js'
 import type { Manifest, ManifestAttempt } from './manifest.js'
 import { MemoryGuard, planMemory } from './memory.js'
@@ -34,6 +35,8 @@ export interface RunOptions {
   readonly version: string
   /** Tells the workers which pipeline of the module is meant. */
   readonly signature: string
+  /** What the guard lets pass, as `STEP` or `STEP:VALUE`. */
+  readonly allow?: readonly string[] | undefined
   /** Draws `report.html`. */
   readonly renderReport: (metrics: Metrics) => string | Promise<string>
 }
@@ -176,6 +179,7 @@ class Run {
       attempt: attempt.attempt,
       signal,
       onEvent: emit,
+      allow: (options.allow ?? []).map((text) => checkAllowance(parseAllowance(text), prepared)),
     })
     const end = (outcome: ManifestAttempt['outcome']): ManifestAttempt => ({
       ...attempt,
@@ -226,7 +230,9 @@ class Run {
   async #checkConfiguration(directory: RunDirectory): Promise<void> {
     const { prepared, store } = this.#context
     const { paths: _paths, ...source } = prepared.definition.spec.source
-    const spec = { ...prepared.definition.spec, source, functions: prepared.bundleHash }
+    // What the guard lets pass changes no row, so it may change between attempts.
+    const steps = prepared.definition.spec.steps.map(({ name, config }) => ({ name, config }))
+    const spec = { ...prepared.definition.spec, source, steps, functions: prepared.bundleHash }
     const identity = identityOf(spec)
     const known = await directory.readConfiguration()
     if (!known) {
@@ -298,6 +304,16 @@ class Run {
       for (const message of warnings) emit({ event: 'warning', code: label, message, hint: undefined })
     }
   }
+}
+
+/** An allowance for a step that the pipeline does not have is a slip. */
+function checkAllowance(allowance: Allowance, { steps }: PreparedPipeline): Allowance {
+  const labels = steps.map((step) => step.label)
+  if (labels.includes(allowance.step)) return allowance
+  const near = nearest(allowance.step, labels)
+  throw new GristmillError('GM_USAGE', `--allow: the pipeline has no step '${allowance.step}'`, {
+    hint: near === undefined ? `its steps are ${labels.join(', ')}` : `did you mean ${near}?`,
+  })
 }
 
 /** Names the first place where two configurations differ, with both values. */

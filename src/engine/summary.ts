@@ -4,6 +4,7 @@
 import type { Histogram, Metrics, StepMetrics } from '../observe/metrics.js'
 import { againstOf, comparedBy } from './against.js'
 import type { Execution } from './execution.js'
+import { identityOf } from './identity.js'
 import type { Manifest, ManifestAttempt, ManifestIndex } from './manifest.js'
 import type { MemoryPlan } from './memory.js'
 import type { Plan } from './plan.js'
@@ -67,6 +68,8 @@ export function makeManifest(summary: Summary): Manifest {
     totals,
     truncatedInputs,
     columns: prepared.columns,
+    source: { format: prepared.source.name, columns: prepared.sourceColumns },
+    steps: prepared.steps.map(({ label, identity }) => ({ step: label, version: identityOf(identity ?? null) })),
     ...(tokenizer &&
       path !== undefined && {
         tokenizer: {
@@ -80,6 +83,7 @@ export function makeManifest(summary: Summary): Manifest {
     packs: packs ? [{ ...packs.pack, files: packs.files.map(({ from: _from, ...file }) => file) }] : [],
     removed: publication.removed,
     routed: publication.routed,
+    edits: publication.edits,
     quarantine: publication.quarantine,
     indexes: indexesOf(summary),
     against: againstOf(prepared.against),
@@ -124,6 +128,7 @@ export function makeMetrics(summary: Summary): Metrics {
     },
     stages: execution.stages,
     removals: removalsOf(all),
+    edits: editsOf(all),
     quarantine: quarantineOf(all),
     lengths: lengthsOf(last),
     packing: packs && {
@@ -149,6 +154,16 @@ function removalsOf(results: readonly MapResult[]): Metrics['removals'] {
     counts.set(key, { step, rule, rows: (counts.get(key)?.rows ?? 0) + rows })
   }
   return [...counts.values()]
+}
+
+function editsOf(results: readonly MapResult[]): NonNullable<Metrics['edits']> {
+  const totals = new Map<string, NonNullable<Metrics['edits']>[number]>()
+  for (const { step, rule, rows, count, bytes } of results.flatMap((result) => result.edited ?? [])) {
+    const key = JSON.stringify([step, rule])
+    const { rows: r, count: c, bytes: b } = totals.get(key) ?? { rows: 0, count: 0, bytes: 0 }
+    totals.set(key, { step, rule, rows: rows + r, count: count + c, bytes: bytes + b })
+  }
+  return [...totals.values()]
 }
 
 function quarantineOf(results: readonly MapResult[]): Metrics['quarantine'] {

@@ -2,13 +2,14 @@
  * What crosses between the scheduler and the workers: tasks, results, and the stage they belong to.
  * Plain data throughout.
  */
-import type { NativeFinishedFile } from '../../native/index.js'
+import type { NativeEditCount, NativeFinishedFile } from '../../native/index.js'
 import type { Columns } from '../kernels/batch.js'
 import type { PackedWindow, PackOptions, PackShard } from '../kernels/packing.js'
 import type { StepMetrics } from '../observe/metrics.js'
 import type { WrittenShard } from '../sinks/sink.js'
 import type { InputFile, SourceOptions, Split } from '../sources/source.js'
 import type { IndexedFile } from './against.js'
+import type { TaskGroups } from './guard.js'
 import type { TaskIndex } from './index-output.js'
 import type { SinkSpec } from './pipeline.js'
 import type { Boundary, ChainStep, DedupBoundary, PartsPayload } from './plan.js'
@@ -89,6 +90,8 @@ export interface StageSetup {
   /** The deduplication before the stage, where it leaves an index. */
   readonly indexed: DedupBoundary | undefined
   readonly sink: SinkSpec
+  /** Whether `removed/` has a column for texts, and whether rows that the boundary before removed fill it. */
+  readonly keepText: { readonly column: boolean; readonly ofBoundary: boolean }
   readonly vocabularySize: number | undefined
 }
 
@@ -202,6 +205,10 @@ export interface MapResult {
   /** Files of routed rows, one for each step that routed any; absent in commits of versions that routed none. */
   readonly routed?: readonly (NativeFinishedFile & { readonly step: string; readonly rows: number })[]
   readonly removals: readonly { readonly step: string; readonly rule: string; readonly rows: number }[]
+  readonly edits: (NativeFinishedFile & { readonly rows: number }) | undefined
+  readonly edited: readonly NativeEditCount[]
+  /** Rows by `source` and `lang`: what entered each step, what each removed. */
+  readonly groups: TaskGroups
   readonly quarantine:
     | (NativeFinishedFile & { readonly rows: number; readonly codes: Readonly<Record<string, number>> })
     | undefined

@@ -19,6 +19,9 @@ import { addon, native } from './native.js'
 
 export type { NativeBlock as Block, NativeByteRange as ByteRange } from '../../native/index.js'
 
+/** What the name of a Bloom filter of ids ends with, where it is a file of its own. */
+export const ID_FILTER = '.bloom'
+
 /** Type of a column in a file; `null` when it holds nothing else. */
 export type FileColumnType = 'string' | 'json' | 'binary' | 'int64' | 'float64' | 'boolean' | 'null' | 'other'
 

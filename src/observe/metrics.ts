@@ -15,6 +15,18 @@ export interface StepMetrics {
   readonly busySeconds: number
   /** Seconds a worker waited for bytes, summed over workers. */
   readonly waitSeconds: number
+  /** Values of `source` and `lang` of which the step removed rows, where the data has such columns. */
+  readonly groups?: readonly GroupMetrics[]
+}
+
+export interface GroupMetrics {
+  /** `source` or `lang`. */
+  readonly column: string
+  readonly value: string
+  /** Rows with the value that entered the step. */
+  readonly rowsIn: number
+  /** Those among them that it removed. */
+  readonly removed: number
 }
 
 export interface StageMetrics {
@@ -77,6 +89,17 @@ export interface Metrics {
   }
   readonly stages: readonly StageMetrics[]
   readonly removals: readonly { readonly step: string; readonly rule: string; readonly rows: number }[]
+  /** What steps changed in rows that stayed. */
+  readonly edits?: readonly {
+    readonly step: string
+    readonly rule: string
+    /** Rows the rule edited. */
+    readonly rows: number
+    /** How often it applied. */
+    readonly count: number
+    /** Bytes it took away or replaced. */
+    readonly bytes: number
+  }[]
   readonly quarantine: readonly { readonly code: string; readonly rows: number }[]
   readonly lengths: Histogram | undefined
   readonly packing: PackingMetrics | undefined

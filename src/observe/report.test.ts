@@ -61,7 +61,19 @@ const colours = (page: Page): Promise<[string, string]> =>
 test.each(['light', 'dark'] as const)('shows the exact numbers of an ordinary run in %s', async (colorScheme) => {
   await open(ordinary, { colorScheme }, async (page) => {
     const text = await page.innerText('main')
-    const numbers = ['100,000', '96,408', '118,230,554', '3,212', '1,693', '57,741', '23,014', '8.34 MB/s', '63.7 %']
+    const numbers = [
+      '100,000',
+      '96,408',
+      '118,230,554',
+      '3,212',
+      '1,693',
+      '57,741',
+      '23,014',
+      '8.34 MB/s',
+      '63.7 %',
+      '7,021',
+      '57.31 %',
+    ]
     for (const number of numbers) expect(text).toContain(number)
     const titles = await page.locator('h2').allInnerTexts()
     expect(titles).toEqual([
@@ -74,6 +86,8 @@ test.each(['light', 'dark'] as const)('shows the exact numbers of an ordinary ru
       'Memory over time',
       'Removals by rule',
       'Quarantine',
+      'Edits by rule',
+      'Removals by source and language',
     ])
     const [background, ink] = await colours(page)
     const light = (colour: string): boolean => Number(/\d+/.exec(colour)?.[0]) > 128

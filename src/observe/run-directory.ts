@@ -6,7 +6,7 @@ import type { ByteStore } from '../io/store.js'
 export const MANIFEST = 'manifest.json'
 
 /** Folders whose every file the manifest lists. */
-export const LISTED_FOLDERS = ['shards', 'packs', 'removed', 'routed', 'quarantine', 'index'] as const
+export const LISTED_FOLDERS = ['shards', 'ids', 'packs', 'removed', 'edits', 'routed', 'quarantine', 'index'] as const
 
 export type RunState =
   | { readonly state: 'finished'; readonly manifest: Manifest }
@@ -48,6 +48,7 @@ export function manifestFiles(manifest: Manifest): ManifestFile[] {
     ...manifest.packs.flatMap((pack) => pack.files),
     ...manifest.removed,
     ...(manifest.routed ?? []),
+    ...(manifest.edits ?? []),
     ...manifest.quarantine,
     ...manifest.indexes.flatMap((index) => index.files),
   ]

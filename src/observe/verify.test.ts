@@ -21,7 +21,7 @@ async function check(folder: string, file: string, message: RegExp): Promise<voi
 
 test('a whole run has no findings', async () => {
   const { folder } = await sampleRun(TWO_SHARDS)
-  expect(await verifyRun(new LocalStore(folder))).toMatchObject({ name: 'sample', files: 11, findings: [] })
+  expect(await verifyRun(new LocalStore(folder))).toMatchObject({ name: 'sample', files: 12, findings: [] })
 })
 
 test('one flipped bit anywhere in a listed file is found, with the file and the MiB block', async () => {
@@ -30,7 +30,7 @@ test('one flipped bit anywhere in a listed file is found, with the file and the 
   const { folder, manifest } = await sampleRun([[long], [[1, 2, 3]]], { packs: [] })
   rmSync(join(folder, 'packs'), { recursive: true })
   const files = filesBelow(folder).filter((name) => name !== 'manifest.json')
-  expect(files.length).toBe(8)
+  expect(files.length).toBe(9)
   expect(manifest.shards[0]?.files[0]?.bytes).toBeGreaterThan(2 * 2 ** 20)
   await fc.assert(
     fc.asyncProperty(
@@ -83,6 +83,7 @@ test('files with right checksums and wrong counts are found', async () => {
       { ...first!, rows: 2 },
       { ...second!, rows: 2 },
     ],
+    edits: manifest.edits!.map((file) => ({ ...file, rows: 4 })),
   })
   const found = await findings(folder)
   expect(found.map(({ file }) => file)).toEqual([
@@ -91,6 +92,7 @@ test('files with right checksums and wrong counts are found', async () => {
     'shards/00001.idx',
     'shards/00001.docs.parquet',
     'packs/8',
+    'edits/00000.parquet',
   ])
   expect(found[0]?.message).toBe('3 documents, the manifest states 2 rows')
   expect(found[3]?.message).toBe('1 rows, the manifest states 2')

@@ -34,7 +34,8 @@ import { checkPipeline, problemsError } from './schema.js'
 /** A row before anything is known of its columns. */
 export type AnyRow = Row & { readonly id: string; readonly text: string }
 
-type Options<Config> = Partial<Config>
+/** Options of a step; `guard: 'off'` lets it remove nearly all rows of a source or a language. */
+type Options<Config> = Partial<Config> & { readonly guard?: 'on' | 'off' }
 
 /** Options of every source; those of the format come on top. */
 export interface SourceInput {
@@ -59,6 +60,7 @@ interface State {
   readonly source: object
   readonly steps: readonly object[]
   readonly functions: readonly UserFunction[]
+  readonly keepRemovedText?: boolean
 }
 
 /** A source with steps: rows of type `R` that go nowhere yet. */
@@ -75,8 +77,12 @@ export class Draft<R extends object = AnyRow> {
   }
 
   /** Keeps the rows for which the condition is true: an expression, or a function that runs in the workers. */
-  filter(condition: string | ((row: R) => boolean | Promise<boolean>)): Draft<R> {
-    return typeof condition === 'string' ? this.#step('filter', condition) : this.#function('filter', condition, {})
+  filter(
+    condition: string | ((row: R) => boolean | Promise<boolean>),
+    options: { readonly guard?: 'on' | 'off' } = {},
+  ): Draft<R> {
+    if (typeof condition !== 'string') return this.#function('filter', condition, options)
+    return this.#step('filter', options.guard === undefined ? condition : { expr: condition, ...options })
   }
 
   /**
@@ -206,10 +212,15 @@ export class Draft<R extends object = AnyRow> {
     return new Draft({ ...this.#state, name })
   }
 
+  /** Keeps the texts of removed rows in `removed/`. */
+  keepRemovedText(): Draft<R> {
+    return new Draft({ ...this.#state, keepRemovedText: true })
+  }
+
   /** Ends the chain: everything is checked here. */
   write(sink: SinkInput): Pipeline {
-    const { name, source, steps, functions } = this.#state
-    const checked = checkPipeline({ name, source, steps, sink }, name)
+    const { name, source, steps, functions, keepRemovedText } = this.#state
+    const checked = checkPipeline({ name, source, steps, sink, keepRemovedText }, name)
     if ('problems' in checked) throw problemsError(checked.problems, `pipeline '${name}'`, () => '')
     return new Pipeline({ spec: checked.spec, baseFolder: process.cwd(), functions, module: undefined })
   }

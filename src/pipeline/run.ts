@@ -27,6 +27,11 @@ export interface RunPipelineOptions extends ExplainOptions {
   /** Stops the run at the next batch; what is committed stays. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: RunEvent) => void
+  /**
+   * Goes on where the guard would stop the run: `STEP` or `STEP:VALUE`, as in `filter:zh`, may remove nearly all
+   * rows of a source or a language.
+   */
+  readonly allow?: readonly string[]
 }
 
 /** Runs a pipeline; throws GM_INTERRUPTED after an abort, when the run can be resumed. */
@@ -41,6 +46,7 @@ export async function runPipeline(definition: PipelineDefinition, options: RunPi
     scratch: options.scratch,
     signal: options.signal,
     onEvent: options.onEvent,
+    allow: options.allow,
     version: VERSION,
     signature: signatureOf(definition.spec, definition.functions.length),
     renderReport: async (metrics) => (await import('../observe/report.js')).renderReport(metrics),

@@ -45,7 +45,17 @@ const Pipeline = z.strictObject({
   source: z.unknown(),
   steps: z.array(z.unknown()).default([]),
   sink: z.unknown(),
+  keepRemovedText: z
+    .boolean()
+    .default(false)
+    .describe('keeps the texts of removed rows in removed/, but for those a step for private data has not seen'),
 })
+
+/** What every step with options takes besides its own. */
+const Guard = z
+  .enum(['on', 'off'])
+  .optional()
+  .describe('off: the step may remove over 90 % of the rows of one source or language')
 
 /** Something wrong at a place of the pipeline file. */
 export interface Problem {
@@ -66,7 +76,15 @@ export function checkPipeline(value: unknown, defaultName: string): Checked {
   const steps = outer.steps.map((step, index) => checkStep(step, index, problems))
   const sink = checkSink(outer.sink, problems)
   if (problems.length > 0 || !source || !sink) return { problems }
-  return { spec: { name: outer.name ?? defaultName, source, steps: steps.filter((step) => step !== undefined), sink } }
+  return {
+    spec: {
+      name: outer.name ?? defaultName,
+      source,
+      steps: steps.filter((step) => step !== undefined),
+      sink,
+      ...(outer.keepRemovedText && { keepRemovedText: true }),
+    },
+  }
 }
 
 function checkSource(value: unknown, problems: Problem[]): SourceSpec | undefined {
@@ -111,8 +129,19 @@ function checkStep(value: unknown, index: number, problems: Problem[]): StepSpec
     problems.push(unknownKey([...path, name], registry.steps.keys(), 'step'))
     return undefined
   }
-  const checked = check(step.config, config ?? {}, [...path, name], problems)
-  return checked === undefined ? undefined : { name, config: checked }
+  const { guard, rest } = takeGuard(config ?? {})
+  const off = check(Guard, guard, [...path, name, 'guard'], problems) === 'off'
+  const checked = check(step.config, rest, [...path, name], problems)
+  return checked === undefined ? undefined : { name, config: checked, ...(off && { guard: 'off' }) }
+}
+
+/** Every step's options may hold `guard`, which is the engine's. */
+function takeGuard(config: unknown): { guard: unknown; rest: unknown } {
+  if (typeof config !== 'object' || config === null || Array.isArray(config) || !('guard' in config)) {
+    return { guard: undefined, rest: config }
+  }
+  const { guard, ...rest } = config
+  return { guard, rest }
 }
 
 function checkSink(value: unknown, problems: Problem[]): SinkSpec | undefined {
@@ -134,8 +163,9 @@ function checkSink(value: unknown, problems: Problem[]): SinkSpec | undefined {
 
 function unknownKey(path: (string | number)[], names: Iterable<string>, what = 'option'): Problem {
   const key = String(path.at(-1))
-  const near = nearest(key, names)
-  const hint = near === undefined ? `the ${what}s are ${[...names].join(', ')}` : `did you mean '${near}'?`
+  const known = [...names] // an iterator is spent by one reader
+  const near = nearest(key, known)
+  const hint = near === undefined ? `the ${what}s are ${known.join(', ')}` : `did you mean '${near}'?`
   return { path, message: `there is no ${what} '${key}'`, hint }
 }
 
@@ -189,7 +219,7 @@ export function pipelineJsonSchema(): object {
   const step = [...registry.steps.values()].map(({ name, summary, config }) => ({
     type: 'object',
     description: summary,
-    properties: { [name]: json(config) },
+    properties: { [name]: withGuard(json(config) as JsonSchema) },
     required: [name],
     additionalProperties: false,
   }))
@@ -212,10 +242,19 @@ export function pipelineJsonSchema(): object {
       },
       steps: { type: 'array', items: { anyOf: [...step, { enum: [...registry.steps.keys()] }] } },
       sink: { anyOf: [...sinks, { enum: [...registry.sinks.keys()] }] },
+      keepRemovedText: (json(Pipeline) as JsonSchema).properties?.['keepRemovedText'],
     },
     required: ['source', 'sink'],
     additionalProperties: false,
   }
+}
+
+/** A step's schema with the option that the engine adds to each. */
+function withGuard(schema: JsonSchema): JsonSchema {
+  if (schema.anyOf) return { ...schema, anyOf: schema.anyOf.map(withGuard) }
+  if (!schema.properties) return schema
+  const guard = z.toJSONSchema(Guard, { io: 'input' }) as JsonSchema
+  return { ...schema, properties: { ...schema.properties, guard } }
 }
 
 /** Throws everything that is wrong as one error; `locate` adds a line of the file. */

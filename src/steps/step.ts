@@ -56,6 +56,16 @@ export interface StepRunner extends Disposable {
   run(batch: Batch): Batch | undefined | Promise<Batch | undefined>
 }
 
+/** A rule of a step held against one row, for `gristmill why`. */
+export interface Measured {
+  readonly rule: string
+  /** Null where there was nothing to measure. */
+  readonly value: number | string | boolean | null
+  readonly threshold?: number
+  /** Whether the row passes; left out where the rule only measures. */
+  readonly passes?: boolean
+}
+
 interface StepDocs<Config> {
   /** As in the pipeline file, as in `exact-dedup`. */
   readonly name: string
@@ -77,6 +87,11 @@ export interface MapStep<Config, Payload> extends StepDocs<Config> {
   readonly kind: 'map'
   prepare(config: Config, context: PrepareContext): Promise<Prepared<Payload>>
   open(payload: Payload, context: StepContext): StepRunner
+  /**
+   * What the step measures of a row, whether the row passes or not. The batch holds that row alone and is the
+   * callee's to change. A step whose configuration knows `mode: annotate` needs none: its columns are shown.
+   */
+  measure?(payload: Payload, batch: Batch, context: StepContext): readonly Measured[]
 }
 
 /** A step that needs the whole data; the engine carries it out by name (see `engine/plan.ts`). */

@@ -42,7 +42,13 @@ export const ordinary: Metrics = {
       steps: [
         step('read', [100_000, 99_620], [512_034_117, 498_112_004], [9.4, 1.1]),
         step('normalize', [99_620, 99_620], [498_112_004, 496_020_115], [7.8, 0]),
-        step('filter', [99_620, 98_101], [496_020_115, 494_871_332], [0.6, 0]),
+        {
+          ...step('filter', [99_620, 98_101], [496_020_115, 494_871_332], [0.6, 0]),
+          groups: [
+            { column: 'lang', value: 'en', rowsIn: 97_514, removed: 312 },
+            { column: 'lang', value: 'zh', rowsIn: 2106, removed: 1207 },
+          ],
+        },
         step('exact-dedup', [98_101, 96_408], [494_871_332, 489_102_220], [2.1, 0]),
         step('spill', [96_408, 96_408], [489_102_220, 171_210_044], [5.2, 0.9]),
       ],
@@ -63,6 +69,10 @@ export const ordinary: Metrics = {
   removals: [
     { step: 'filter', rule: 'length(text) >= 64', rows: 1519 },
     { step: 'exact-dedup', rule: 'duplicate', rows: 1693 },
+  ],
+  edits: [
+    { step: 'normalize', rule: 'javascript', rows: 4410, count: 7021, bytes: 812_004 },
+    { step: 'normalize', rule: 'policy', rows: 96, count: 101, bytes: 9220 },
   ],
   quarantine: [
     { code: 'json-syntax', rows: 301 },
@@ -117,6 +127,7 @@ export const empty: Metrics = {
     { name: 'read', tasksRun: 0, tasksSkipped: 1, wallSeconds: 0, steps: [step('read', [0, 0], [0, 0], [0, 0])] },
   ],
   removals: [],
+  edits: [],
   quarantine: [],
   lengths: { unit: 'tokens', bins: [] },
   packing: {

@@ -27,7 +27,7 @@ const SEQUENCE_LENGTH = 8
 export async function sampleRun(shards: Shards, more: Partial<Manifest> = {}): Promise<SampleRun> {
   const folder = mkdtempSync(join(tmpdir(), 'gristmill-run-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  for (const name of ['shards', `packs/${SEQUENCE_LENGTH}`, 'removed', 'quarantine', 'commits']) {
+  for (const name of ['shards', `packs/${SEQUENCE_LENGTH}`, 'removed', 'edits', 'quarantine', 'commits']) {
     mkdirSync(join(folder, name), { recursive: true })
   }
   const rows = shards.flat().length
@@ -35,6 +35,7 @@ export async function sampleRun(shards: Shards, more: Partial<Manifest> = {}): P
   for (const [at, documents] of shards.entries()) writeShard(folder, shardName(at), documents)
   const pack = writePack(folder, shards)
   writeParquet(join(folder, 'removed/00000.parquet'), 5)
+  writeEdits(join(folder, 'edits/00000.parquet'), 3)
   writeFileSync(join(folder, 'quarantine/00000.jsonl'), '{"code":"json-syntax"}\n{"code":"json-syntax"}\n')
   const file = (name: string): Promise<ManifestFile> => fileOf(folder, name)
   const manifest: Manifest = {
@@ -90,9 +91,12 @@ export async function sampleRun(shards: Shards, more: Partial<Manifest> = {}): P
         ),
       },
     ],
+    source: { format: 'jsonl', columns: [{ name: 'text', type: 'string' }] },
+    steps: [{ step: 'filter', version: '0' }],
     removed: [{ ...(await file('removed/00000.parquet')), rows: 5 }],
     indexes: [],
     against: [],
+    edits: [{ ...(await file('edits/00000.parquet')), rows: 3 }],
     quarantine: [{ ...(await file('quarantine/00000.jsonl')), rows: 2 }],
     exitCode: 0,
     ...more,
@@ -147,23 +151,35 @@ function writeShard(folder: string, name: string, documents: readonly (readonly 
 function writeParquet(path: string, rows: number): void {
   const log = new addon.NativeRemovedLog()
   if (rows > 0) {
-    const places = Array.from({ length: rows }, (_, at) => at)
-    const file = new Dictionary(new Utf8(), new Uint32())
-    const table = new Table({
-      __file: vectorFromArray(
-        places.map(() => 'data/a.jsonl'),
-        file,
-      ),
-      __position: vectorFromArray(places.map(BigInt), new Uint64()),
-      id: vectorFromArray(
-        places.map((at) => `row ${at}`),
-        new Utf8(),
-      ),
-    })
-    using batch = Batch.fromIpc(tableToIPC(table, 'stream'))
+    using batch = batchOf(rows)
     log.remove(batch.handle, new Uint8Array(Math.ceil(rows / 8)), 'filter', 'rule')
   }
   log.finish(path)
+}
+
+/** A file of edits, one a row. */
+function writeEdits(path: string, rows: number): void {
+  const edits = new addon.NativeEdits()
+  using batch = batchOf(rows)
+  for (let row = 0; row < rows; row++) edits.record(batch.handle, row, 'line-filter', 'rule', 2, 10)
+  edits.finish(path)
+}
+
+function batchOf(rows: number): Batch {
+  const places = Array.from({ length: rows }, (_, at) => at)
+  const file = new Dictionary(new Utf8(), new Uint32())
+  const table = new Table({
+    __file: vectorFromArray(
+      places.map(() => 'data/a.jsonl'),
+      file,
+    ),
+    __position: vectorFromArray(places.map(BigInt), new Uint64()),
+    id: vectorFromArray(
+      places.map((at) => `row ${at}`),
+      new Utf8(),
+    ),
+  })
+  return Batch.fromIpc(tableToIPC(table, 'stream'))
 }
 
 /** Packs documents one after the other; a sequence is closed when the next document does not fit. */

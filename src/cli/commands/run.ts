@@ -20,6 +20,7 @@ export async function run(file: string, flags: RunFlags): Promise<number> {
     const result = await runPipeline(pipeline, {
       ...budget,
       out: flags.out,
+      ...(flags.allow && { allow: flags.allow }),
       signal: interrupt.signal,
       onEvent: progress.onEvent,
     })

@@ -1,10 +1,12 @@
 /** Why rows left: removals by rule, quarantine by code; and how sequences were filled. */
-import { formatCount, formatPercent } from '../../core/units.js'
+import { formatBytes, formatCount, formatPercent } from '../../core/units.js'
 import type { Metrics } from '../metrics.js'
 import { html, type Markup, nothing } from '../../core/page/html.js'
 import { percent, section, shareOf, table } from '../../core/page/parts.js'
 
 const SHOWN_RULES = 15
+/** Groups on the page; `metrics.json` has all. */
+const LISTED_GROUPS = 200
 /** More rules than this get the page's full width. */
 const FEW_RULES = 6
 
@@ -30,10 +32,71 @@ function removals({ removals: all, totals }: Metrics): Markup {
   return section('Removals by rule', note, table('Removals by rule', columns, rows, SHOWN_RULES))
 }
 
-/** Removals and quarantine, side by side when both are short. */
+/** Removals and quarantine, side by side when both are short; then edits, and removals by source and language. */
 export function reasons(metrics: Metrics): Markup {
   const both = html`${removals(metrics)}${quarantine(metrics)}`
-  return metrics.removals.length > FEW_RULES ? both : html`<div class="pair">${both}</div>`
+  const pair = metrics.removals.length > FEW_RULES ? both : html`<div class="pair">${both}</div>`
+  return html`${pair}${edits(metrics)}${groups(metrics)}`
+}
+
+function edits({ edits: all = [], totals }: Metrics): Markup {
+  if (all.length === 0) return nothing
+  const sorted = all.toSorted((a, b) => b.bytes - a.bytes)
+  const most = sorted[0]?.bytes ?? 1
+  const rows = sorted.map(({ step, rule, rows: edited, count, bytes }) => ({
+    cells: [
+      rule === step ? step : html`${step} <span class="stage">${rule}</span>`,
+      formatCount(edited),
+      formatPercent(shareOf(edited, totals.rowsIn), 2),
+      formatCount(count),
+      formatBytes(bytes),
+      bytes / Math.max(1, most),
+    ],
+  }))
+  const columns = [
+    { title: 'Rule', kind: 'name' },
+    { title: 'Rows edited', kind: 'number' },
+    { title: 'Of rows in', kind: 'number' },
+    { title: 'Times', kind: 'number' },
+    { title: 'Taken away or replaced', kind: 'number' },
+    { title: '', kind: 'bar' },
+  ] as const
+  const note = html`What steps changed in rows that stayed; each row's edits are in <code>edits/</code>.`
+  return section('Edits by rule', note, table('Edits by rule', columns, rows, SHOWN_RULES))
+}
+
+/** Of each source and language, what share each step removed; the largest first, since that is how corpora are lost. */
+function groups({ stages }: Metrics): Markup {
+  const all = stages.flatMap(({ steps }) =>
+    steps.flatMap(({ step, groups: of = [] }) => of.map((group) => ({ step, ...group }))),
+  )
+  if (all.length === 0) return nothing
+  const share = ({ removed, rowsIn }: { removed: number; rowsIn: number }): number => shareOf(removed, rowsIn)
+  const rows = all
+    .toSorted((a, b) => share(b) - share(a) || b.removed - a.removed)
+    .slice(0, LISTED_GROUPS)
+    .map((group) => ({
+      cells: [
+        html`${group.column} ${group.value} <span class="stage">${group.step}</span>`,
+        formatCount(group.rowsIn),
+        formatCount(group.removed),
+        formatPercent(share(group), 2),
+        share(group),
+      ],
+    }))
+  const columns = [
+    { title: 'Group and step', kind: 'name' },
+    { title: 'Rows in', kind: 'number' },
+    { title: 'Removed', kind: 'number' },
+    { title: 'Share', kind: 'number' },
+    { title: '', kind: 'bar' },
+  ] as const
+  const note = 'What a step removed of the rows of one source or language, the largest share first.'
+  return section(
+    'Removals by source and language',
+    note,
+    table('Removals by source and language', columns, rows, SHOWN_RULES),
+  )
 }
 
 function quarantine({ quarantine: all, totals }: Metrics): Markup {
