@@ -2,9 +2,11 @@
  * What the Parquet, Arrow and JSON Lines sinks share: the options that say when a shard is full, and the
  * writer over the native one. The columns of a shard are `id` (the user's, else "file:position"), `file`,
  * `position`, then the user's; where the user has a column of one of these names, ours becomes `file_2`.
+ * Beside a shard that is no Parquet lies a filter of its ids, by which `why` finds the shard of a row.
  */
 import { z } from 'zod'
 import type { NativeRowShards } from '../../native/index.js'
+import { ID_FILTER } from '../kernels/columnar.js'
 import { addon, native } from '../kernels/native.js'
 import type { Batch } from '../kernels/batch.js'
 import type { SinkContext, SinkWriter, WrittenShard } from './sink.js'
@@ -62,7 +64,11 @@ class RowShardsWriter implements SinkWriter {
 
   finish(): WrittenShard[] {
     const finished = native(() => this.#shards.finish())
-    return finished.map(({ rows, suffix, file }) => ({ rows, tokens: undefined, files: [{ ...file, suffix }] }))
+    return finished.map(({ rows, suffix, file, ids }) => ({
+      rows,
+      tokens: undefined,
+      files: [{ ...file, suffix }, ...(ids ? [{ ...ids, suffix: ID_FILTER }] : [])],
+    }))
   }
 
   [Symbol.dispose](): void {

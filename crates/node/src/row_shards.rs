@@ -38,6 +38,8 @@ pub struct NativeRowShard {
     pub suffix: String,
     /// The file.
     pub file: NativeFinishedFile,
+    /// The filter of its ids, where the file has none.
+    pub ids: Option<NativeFinishedFile>,
 }
 
 /// Shards under construction.
@@ -82,6 +84,7 @@ impl NativeRowShards {
                 rows: shard.rows as f64,
                 suffix: self.suffix.to_owned(),
                 file: shard.file.into(),
+                ids: shard.ids.map(Into::into),
             });
             Ok(finished.collect())
         })

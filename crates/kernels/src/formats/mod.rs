@@ -6,6 +6,7 @@ pub mod columnar;
 pub mod csv_read;
 pub mod decompress;
 pub mod docs_table;
+pub mod id_filter;
 pub mod json_value;
 pub mod jsonl;
 pub mod jsonl_write;

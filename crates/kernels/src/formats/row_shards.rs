@@ -1,18 +1,25 @@
 //! Rows to shards: cuts a task's rows into files by what the rows hold, never by how they were batched.
+//!
+//! A Parquet shard can say which ids it holds; beside shards of other formats lies a filter that can.
 
 use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
 use arrow_schema::SchemaRef;
 
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::formats::arrow_write::ArrowFileWriter;
+use crate::formats::id_filter::IdFilter;
 use crate::formats::jsonl_write::{Compression, JsonlWriter};
 use crate::formats::parquet_write::ParquetWriter;
 use crate::formats::rechunk::{Limits, row_bytes};
 use crate::formats::row_layout::RowLayout;
 use crate::formats::shard_file::FinishedFile;
+
+/// What the name of a filter of ids ends with.
+pub const ID_FILTER: &str = ".bloom";
 
 /// The format of the shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,10 +63,16 @@ pub struct RowShard {
     pub rows: u64,
     /// The file.
     pub file: FinishedFile,
+    /// The filter of its ids, where the file has none.
+    pub ids: Option<FinishedFile>,
 }
+
+/// Bytes of a row of little text, to guess the rows of a full shard.
+const SMALL_ROW_BYTES: u64 = 64;
 
 struct Open {
     file: RowFile,
+    ids: Option<IdFilter>,
     rows: u64,
     bytes: u64,
 }
@@ -114,7 +127,8 @@ impl RowShards {
             }
             if self.open.is_none() {
                 let file = self.create(&schema)?;
-                self.open = Some(Open { file, rows: 0, bytes: 0 });
+                let ids = self.create_ids()?;
+                self.open = Some(Open { file, ids, rows: 0, bytes: 0 });
             }
             if let Some(open) = &mut self.open {
                 open.rows += 1;
@@ -133,9 +147,18 @@ impl RowShards {
         Ok(self.finished)
     }
 
+    /// Where the file of the next shard goes that ends so.
+    fn path(&self, suffix: &str) -> PathBuf {
+        self.folder.join(format!("{}.{}{suffix}", self.base_name, self.finished.len()))
+    }
+
+    fn create_ids(&self) -> Result<Option<IdFilter>> {
+        let rows = self.limits.rows.min(self.limits.bytes / SMALL_ROW_BYTES);
+        (self.format != RowFormat::Parquet).then(|| IdFilter::new(rows)).transpose()
+    }
+
     fn create(&self, schema: &SchemaRef) -> Result<RowFile> {
-        let number = self.finished.len();
-        let path = self.folder.join(format!("{}.{number}{}", self.base_name, self.format.suffix()));
+        let path = self.path(self.format.suffix());
         let schema = SchemaRef::clone(schema);
         Ok(match &self.format {
             RowFormat::Parquet => RowFile::Parquet(Box::new(ParquetWriter::create(path, schema)?)),
@@ -152,6 +175,9 @@ impl RowShards {
             return Ok(());
         }
         let rows = rows.slice(from, to - from);
+        if let Some(ids) = &mut open.ids {
+            ids.add(rows.column(0).as_string());
+        }
         match &mut open.file {
             RowFile::Parquet(file) => file.write(&rows),
             RowFile::Arrow(file) => file.write(&rows),
@@ -161,12 +187,13 @@ impl RowShards {
 
     fn close(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
+        let ids = open.ids.map(|ids| ids.finish(self.path(ID_FILTER))).transpose()?;
         let file = match open.file {
             RowFile::Parquet(file) => file.finish(),
             RowFile::Arrow(file) => file.finish(),
             RowFile::Jsonl(file) => file.finish(),
         }?;
-        self.finished.push(RowShard { rows: open.rows, file });
+        self.finished.push(RowShard { rows: open.rows, file, ids });
         Ok(())
     }
 }

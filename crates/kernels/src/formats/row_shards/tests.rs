@@ -108,14 +108,20 @@ fn batches(rows: &[Row], cuts: &[prop::sample::Index]) -> Vec<Batch> {
     out
 }
 
-fn checksums(format: &RowFormat, batches: &[Batch], limits: Limits) -> Vec<(u64, String, u64)> {
+type Shard = (u64, String, u64, Option<String>);
+
+fn checksums(format: &RowFormat, batches: &[Batch], limits: Limits) -> Vec<Shard> {
     let folder = scratch();
     let mut shards = RowShards::new(format.clone(), folder.path(), "t", limits);
     for batch in batches {
         shards.write(batch).unwrap();
     }
     let finished = shards.finish().unwrap();
-    finished.into_iter().map(|shard| (shard.rows, shard.file.checksum, shard.file.bytes)).collect()
+    let of = |shard: RowShard| {
+        let RowShard { rows, file, ids } = shard;
+        (rows, file.checksum, file.bytes, ids.map(|ids| ids.checksum))
+    };
+    finished.into_iter().map(of).collect()
 }
 
 /// A folder of this test's own, deleted when dropped.
