@@ -23,6 +23,14 @@ export interface InspectFlags extends OutputFlags {
   readonly tokenizer?: string
 }
 
+export interface WhyFlags extends OutputFlags {
+  readonly pipeline?: string
+}
+
+export interface DiffFlags extends WhyFlags {
+  readonly samples?: number
+}
+
 export interface FeedFlags extends OutputFlags {
   readonly batchSize: number
   readonly seqLen?: number
@@ -42,6 +50,8 @@ export interface Actions extends PlanningActions {
   explain(file: string, flags: ExplainFlags): Promise<number>
   inspect(run: string, flags: InspectFlags): Promise<number>
   verify(run: string, flags: OutputFlags): Promise<number>
+  why(run: string, id: string, flags: WhyFlags): Promise<number>
+  diff(before: string, after: string, flags: DiffFlags): Promise<number>
   feed(run: string, flags: FeedFlags): Promise<number>
   steps(name: string | undefined, flags: OutputFlags): Promise<number>
   init(data: readonly string[], flags: InitFlags): Promise<number>
@@ -52,6 +62,9 @@ const EXPLAIN = 'Shows what a run would do and take: stages, tasks, memory, disk
 const INSPECT = 'Shows what a run directory holds. An unfinished run shows what is committed and how to go on.'
 const VERIFY =
   'Reads every file of a finished run and compares each MiB with its checksum and each count with the manifest.'
+const WHY =
+  'Tells the life of one row: each step, what it measured against its threshold, and the text beside that of the row kept in its place.'
+const DIFF = 'Compares two runs over the same data: rows newly removed and brought back, by rule, with samples.'
 const FEED =
   'Feeds a finished run for a few seconds as a trainer would: order, padding, rates and the limits of this machine.'
 const STEPS = 'Lists steps, sources and sinks; with a name, its options, defaults and an example.'
@@ -66,6 +79,8 @@ Examples:
   gristmill run corpus.yaml --out runs/corpus       run it; run it again to resume
   gristmill inspect runs/corpus --decode 3          what came out, as text again
   gristmill verify runs/corpus                      every byte and every count
+  gristmill why runs/corpus doc-17                  the life of one document
+  gristmill diff runs/a runs/b                      what a changed recipe decides differently
   gristmill feed runs/corpus --world-size 8         how fast it feeds a trainer
   gristmill plan train --model llama-3-8b --gpus 8xH100   will it fit, how fast, which layout
 
@@ -122,6 +137,25 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
     .option('--quiet', 'print errors only')
   withOutput(verify, 'print findings as JSON lines').action(async (folder: string, flags: OutputFlags) => {
     done(await actions.verify(folder, flags))
+  })
+
+  const why = command('why', 'why a row was removed, or that it stayed', WHY)
+    .usage('<run> <id> [flags]')
+    .argument('<run>', 'run directory')
+    .argument('<id>', 'id of the row, or FILE:POSITION')
+    .option('--pipeline <file>', 'the pipeline file, where the inputs do not lie beside the run')
+  withOutput(why, 'print the rows as JSON lines').action(async (folder: string, id: string, flags: WhyFlags) => {
+    done(await actions.why(folder, id, flags))
+  })
+
+  const diff = command('diff', 'what a changed recipe removed and brought back', DIFF)
+    .usage('<before> <after> [flags]')
+    .argument('<before>', 'run directory')
+    .argument('<after>', 'run directory of the changed pipeline')
+    .option('--samples <n>', 'rows shown of each kind of change (default: 3)', parseCount('--samples'))
+    .option('--pipeline <file>', 'the pipeline file, where the inputs do not lie beside the runs')
+  withOutput(diff, 'print the comparison as JSON').action(async (before: string, after: string, flags: DiffFlags) => {
+    done(await actions.diff(before, after, flags))
   })
 
   const feed = command('feed', 'how fast a run feeds a trainer, and in which order', FEED)

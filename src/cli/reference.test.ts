@@ -18,7 +18,7 @@ const read = (name: string): string => readFileSync(docs(name), 'utf8')
 test('docs/cli.md has the commands and flags of the program', () => {
   const nothing = (): Promise<number> => Promise.resolve(0)
   const data = { run: nothing, explain: nothing, inspect: nothing, verify: nothing, feed: nothing }
-  const engine = { ...data, steps: nothing, init: nothing }
+  const engine = { ...data, why: nothing, diff: nothing, steps: nothing, init: nothing }
   const planner = { planTrain: nothing, planServe: nothing, planLint: nothing, planScore: nothing, planBatch: nothing }
   const generated = createProgram({ ...engine, ...planner }, () => undefined)
     .commands.flatMap((command) => [commandPage(command), ...command.commands.map(commandPage)])
@@ -71,6 +71,9 @@ test('docs/run-directory.md has every key of manifest.json and metrics.json, and
   const whole: Required<Manifest> = {
     ...manifest,
     configuration: null,
+    source: manifest.source!,
+    steps: manifest.steps!,
+    edits: manifest.edits!,
     tokenizer: { path: 'tokenizer.json', checksum: '0', vocabularySize: 1 },
     truncatedInputs: [{ path: 'a', reason: 'b' }],
     totals: { ...manifest.totals, routed: 1 },
@@ -79,7 +82,8 @@ test('docs/run-directory.md has every key of manifest.json and metrics.json, and
     against: [{ step: 'a', run: 'b', rows: 1, checksum: '0' }],
   }
   const counts = { groups: 1, candidates: 2, largest: 2, compared: 1, overflow: 0 }
-  const metrics: Required<Metrics> = { ...ordinary, stages: [{ ...ordinary.stages[0]!, counts }] }
+  const stages = [{ ...ordinary.stages[0]!, counts }]
+  const metrics: Required<Metrics> = { ...ordinary, stages, edits: ordinary.edits! }
   const page = read('run-directory.md')
   expect(documentedKeys(page, 'manifest.json')).toEqual(keysOf(whole).sort())
   expect(documentedKeys(page, 'metrics.json')).toEqual(keysOf(metrics).sort())
@@ -90,9 +94,9 @@ function documentedKeys(page: string, heading: string): string[] {
   return [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, key]) => key!).sort()
 }
 
-/** Paths of a value's leaves; a list is its first element. */
+/** Paths of a value's leaves; those of all elements of a list. */
 function keysOf(value: unknown, path = ''): string[] {
-  if (Array.isArray(value)) return keysOf(value[0], `${path}[]`)
+  if (Array.isArray(value)) return [...new Set(value.flatMap((element) => keysOf(element, `${path}[]`)))]
   if (typeof value !== 'object' || value === null) return [path]
   return Object.entries(value).flatMap(([key, inner]) => keysOf(inner, path === '' ? key : `${path}.${key}`))
 }

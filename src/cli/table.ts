@@ -54,7 +54,7 @@ function wrap(text: string, width: number): string[] {
 }
 
 /** Columns a text takes on a terminal; wide characters (Chinese, Japanese, Korean) take two. */
-function displayWidth(text: string): number {
+export function displayWidth(text: string): number {
   let width = 0
   for (const character of stripVTControlCharacters(text)) width += isWide(character) ? 2 : 1
   return width

@@ -7,11 +7,11 @@
  * the measured value and the threshold where the rule is `measure op number`.
  */
 import { z } from 'zod'
-import { conjuncts, parseCondition, printExpression, simpleThreshold } from '../expressions/index.js'
-import type { Columns } from '../kernels/batch.js'
+import { type Ast, conjuncts, parseCondition, printExpression, simpleThreshold } from '../expressions/index.js'
+import type { Batch, Columns, ColumnType } from '../kernels/batch.js'
 import { Expression } from '../kernels/expression.js'
 import { RowReader } from '../kernels/rows.js'
-import { type StepContext, type StepRunner, defineMapStep } from './step.js'
+import { type Measured, type StepContext, type StepRunner, defineMapStep } from './step.js'
 import { type RowFunction, forEachRow } from './user-function.js'
 
 const FilterConfig = z.union(
@@ -33,7 +33,7 @@ export type FilterConfig = z.infer<typeof FilterConfig>
 
 /** One condition all of whose failures are recorded alike. */
 interface Rule {
-  readonly ast: object
+  readonly ast: Ast
   readonly rule: string
   readonly threshold: number | undefined
 }
@@ -65,7 +65,30 @@ export const filter = defineMapStep<FilterConfig, FilterPayload>({
     payload.kind === 'expression'
       ? byExpression(payload.rules, context)
       : byFunction(context.userFunction(payload.function) as RowFunction, payload.columns, context),
+
+  measure: (payload, batch) =>
+    payload.kind === 'expression' ? payload.rules.map((rule) => measured(rule, batch)) : [],
 })
+
+/** A rule held against the one row of a batch. */
+function measured({ ast, rule }: Rule, batch: Batch): Measured {
+  const simple = simpleThreshold(ast)
+  new Expression(ast).setColumn(batch, PASSES, 'boolean')
+  const passes = valueOf(batch, PASSES, 'boolean') === true
+  if (!simple) return { rule, value: valueOf(batch, PASSES, 'boolean') as boolean | null, passes }
+  const one: Ast = { kind: 'literal', type: 'float64', value: 1 }
+  new Expression({ kind: 'arithmetic', op: '*', left: simple.measure, right: one }).setColumn(batch, MEASURE, 'float64')
+  const value = valueOf(batch, MEASURE, 'float64') as number | null
+  return { rule, value, threshold: simple.threshold, passes }
+}
+
+/** Columns that a measured row gets; no column of a user starts with two underscores. */
+const [PASSES, MEASURE] = ['__passes', '__measure']
+
+function valueOf(batch: Batch, name: string, type: ColumnType): unknown {
+  using reader = new RowReader(batch, [{ name, type }])
+  return reader.value(0, name)
+}
 
 function byExpression(rules: readonly Rule[], { removed, step }: StepContext): StepRunner {
   const compiled = rules.map((rule) => ({ ...rule, expression: new Expression(rule.ast) }))
