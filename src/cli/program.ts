@@ -101,7 +101,7 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
 
   const run = command('run', 'run a pipeline, or resume it', RUN)
     .usage('<pipeline> --out <dir> [flags]')
-    .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js')
+    .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js; or recipe:NAME')
     .option('--out <dir>', 'run directory: a folder or s3://bucket/prefix; made when absent')
   withPlan(run)
     .option('--allow <step[:value]>', 'go on where the guard stopped; may be repeated', collect)
@@ -116,7 +116,7 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
 
   const explain = command('explain', 'stages, tasks, memory and time before anything runs', EXPLAIN)
     .usage('<pipeline> [flags]')
-    .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js')
+    .argument('<pipeline>', 'pipeline file: .yaml, .json, .ts or .js; or recipe:NAME')
     .option('--out <dir>', 'run directory the run would use, to look at the space on its disk')
   withOutput(withPlan(explain), 'print the plan as JSON').action(async (file: string, flags: ExplainFlags) => {
     done(await actions.explain(file, flags))
