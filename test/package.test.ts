@@ -43,7 +43,7 @@ test('the main tarball holds the build, the loader and the licence, and nothing 
     .split('\n')
     .map((file) => file.replace('package/', ''))
   const folders = new Set(files.filter((file) => file.includes('/')).map((file) => file.replace(/\/.*/, '')))
-  expect([...folders].toSorted()).toEqual(['bin', 'dist', 'native'])
+  expect([...folders].toSorted()).toEqual(['bin', 'dist', 'native', 'recipes'])
   const wanted = ['LICENSE', 'README.md', 'CHANGELOG.md', 'bin/gristmill.js', 'native/index.js', 'native/index.d.ts']
   expect(wanted.filter((file) => !files.includes(file))).toEqual([])
   expect(files.filter((file) => file.startsWith('dist/planner/') && file.endsWith('.json')).toSorted()).toEqual(
