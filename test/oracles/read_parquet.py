@@ -7,4 +7,5 @@ import duckdb
 path = json.load(sys.stdin)["path"]
 table = duckdb.connect().execute("select * from read_parquet($1)", [path])
 names = [column[0] for column in table.description]
-json.dump([dict(zip(names, row)) for row in table.fetchall()], sys.stdout, default=float)
+plain = lambda value: value.hex() if isinstance(value, bytes) else float(value)
+json.dump([dict(zip(names, row)) for row in table.fetchall()], sys.stdout, default=plain)

@@ -87,6 +87,12 @@ export class Replayer {
     }
   }
 
+  /** Whether a step routes rows to files of their own. */
+  routes(step: string): boolean {
+    const spec = this.#spec.steps[this.placeOf(step)]
+    return spec !== undefined && isRouting(spec)
+  }
+
   /** Place of a step among the recorded ones; -1 when there is none of that name. */
   placeOf(step: string): number {
     return this.#labels.indexOf(step)
@@ -99,7 +105,7 @@ export class Replayer {
 
   async #playStep(
     known: AnyStep,
-    spec: StepSpec,
+    recordedSpec: StepSpec,
     label: string,
     index: number,
     batch: Batch,
@@ -107,6 +113,7 @@ export class Replayer {
     notes: string[],
   ): Promise<{ step: ReplayedStep; batch: Batch; columns: Columns; stop?: true }> {
     const idle = { step: label, outcome: 'kept' as const, measured: [], edits: [] }
+    const spec = dropping(recordedSpec)
     if (isFunction(spec) && this.#context.functions === undefined) {
       const note = 'it is a function of the pipeline module: pass --pipeline FILE to play it'
       return { step: { ...idle, outcome: 'not played', note }, batch, columns, stop: true }
@@ -210,7 +217,8 @@ export class Replayer {
   }
 
   #stepContext(removed: StepContext['removed'], edits: StepContext['edits'], step: string): StepContext {
-    return { removed, edits, step, userFunction: (at) => this.#context.functions![at]! }
+    const routed = new addon.NativeRoutedRows() // nothing is routed again, see `dropping`
+    return { removed, edits, routed, step, userFunction: (at) => this.#context.functions![at]! }
   }
 
   /**
@@ -283,6 +291,15 @@ function held(column: string, value: Measured['value'], config: object): Measure
   })
   return limits.length > 0 ? limits : [{ rule: column, value }]
 }
+
+/** A step that routes rows, as one that drops them: a routed row is in its own file and nowhere else. */
+function dropping(spec: StepSpec): StepSpec {
+  const { config } = spec as { readonly config: { readonly action?: unknown } | null }
+  return isRouting(spec) ? { ...spec, config: { ...config, action: 'drop' } } : spec
+}
+
+const isRouting = ({ config }: StepSpec): boolean =>
+  (config as { readonly action?: unknown } | null)?.action === 'route'
 
 const isFunction = ({ config }: StepSpec): boolean =>
   typeof config === 'object' && config !== null && typeof (config as { function?: unknown }).function === 'number'

@@ -200,6 +200,11 @@ class Teller {
     const reread = await this.#reader.read(place.file, place.position)
     if ('gone' in reread) return { ...life, notes: [reread.gone] }
     const played = await this.#replay().play(reread.batch, this.#reader.columns, id)
+    const last = played.steps.at(-1)
+    if (last?.outcome === 'removed' && this.#replay().routes(last.step)) {
+      const routed = `${last.step} routed it: the row is in routed/ alone`
+      return { ...life, steps: played.steps, notes: [...reread.notes, routed] }
+    }
     const cut = played.steps.find(({ note }) => note !== undefined)
     const why = cut
       ? `${cut.step} ${cut.note}: ask for one of them, as in ${id}#0`
