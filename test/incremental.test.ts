@@ -169,6 +169,9 @@ test('an index that does not fit, is not there or is damaged is an error that sa
   await runOver(root, 'first', { documents, steps: [{ 'exact-dedup': {} }] })
   await runOver(root, 'bare', { documents, steps: [{ 'exact-dedup': { index: false } }] })
   expect(existsSync(join(root, 'bare/out/index'))).toBe(false)
+  // It would hold texts in which private data is still to be masked.
+  const masked = await runOver(root, 'masked', { documents, steps: [{ 'minhash-dedup': {} }, { pii: {} }] })
+  expect(manifestOf(masked.out).indexes).toEqual([])
   const refused = async (step: object, message: RegExp): Promise<void> =>
     expect(runOver(root, 'second', { documents, steps: [step] })).rejects.toThrow(message)
   await refused(
