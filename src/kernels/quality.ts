@@ -59,6 +59,12 @@ export class QualityFilter {
     return native(() => this.#native.contentHash)
   }
 
+  /** All measures of a row, each with the rules in force for its language; null where there was nothing to measure. */
+  held(batch: Batch, row: number): { name: string; value: number | null; threshold?: number; passes?: boolean }[] {
+    const all = batch.change((handle) => this.#native.held(handle, row))
+    return all.map((one) => ({ ...one, value: Number.isNaN(one.value) ? null : one.value }))
+  }
+
   /** Runs over the selected rows in place; returns how many were removed. */
   run(batch: Batch, { removed, edits, step }: FilterLogs): number {
     return batch.change((handle) => this.#native.run(handle, removed, edits, step))

@@ -140,6 +140,9 @@ export function defineQualityFilter<Config extends CommonConfig>(
         [Symbol.dispose]() {},
       }
     },
+
+    measure: ({ settings, filter }, batch) =>
+      new QualityFilter(name, settings, filter).held(batch, 0).map(({ name: rule, ...held }) => ({ rule, ...held })),
   })
 }
 

@@ -5,7 +5,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TEXT, runStep } from '../../test/run-step.js'
 import { liveBatchBytes } from '../kernels/batch.js'
+import { batchFromRows } from '../kernels/columns.js'
 import { steps } from './index.js'
+import type { MapStep, StepContext } from './step.js'
 
 /** Every filter, with what it must be told. */
 const FILTERS: Readonly<Record<string, object>> = {
@@ -55,6 +57,30 @@ describe.each(NAMES)('%s', (name) => {
     const run = await runStep(step, { ...config, mode: 'annotate' }, { rows, columns: TEXT })
     expect(run.rows.map(({ id, text }) => ({ id, text }))).toEqual(rows)
     expect(run.columns.slice(1).every(({ name: column }) => column.startsWith(prefix))).toBe(true)
+  })
+
+  test('what is measured of a row for `why` is what it was judged by', async () => {
+    const rows = ODD_TEXTS.map((text, at) => ({ id: String(at), text }))
+    const run = await runStep(step, config, { rows, columns: TEXT })
+    const records = new Map(run.removedRows > 0 ? run.removed().map((record) => [record['id'], record]) : [])
+    const unused = (): never => {
+      throw new Error('a filter needs it not')
+    }
+    const sample = batchFromRows([], TEXT)
+    const context = { columns: TEXT, baseFolder: process.cwd(), place: name, sample, userFunction: unused }
+    const { payload } = await step.prepare(step.config.parse(config), context)
+    for (const row of rows) {
+      using batch = batchFromRows([row], TEXT)
+      const measured = (step as MapStep<unknown, unknown>).measure!(payload, batch, {} as StepContext)
+      const failed = measured.filter(({ passes }) => passes === false)
+      const record = records.get(row.id)
+      if (!record) expect(failed).toEqual([])
+      else {
+        const { rule, value, threshold } = record
+        expect(failed).toContainEqual({ rule, value, threshold, passes: false })
+      }
+    }
+    sample.dispose()
   })
 
   test('rows of random text are all accounted for', () =>

@@ -1,12 +1,25 @@
 //! `NativeQualityFilter`: the published filters.
 
-use gristmill_kernels::quality::{self, Curate};
+use gristmill_kernels::quality::{self, Curate, Held};
 use napi_derive::napi;
 
 use crate::batch::NativeBatch;
 use crate::edits::NativeEdits;
 use crate::guard::guard;
 use crate::removed::NativeRemovedLog;
+
+/// A measure of a row, held against a limit where there is one.
+#[napi(object)]
+pub struct NativeHeldMeasure {
+    /// The rule; the measure's name where no rule is in force.
+    pub name: String,
+    /// NaN where there was nothing to measure.
+    pub value: f64,
+    /// The limit of the row's language.
+    pub threshold: Option<f64>,
+    /// Whether the row passes the rule.
+    pub passes: Option<bool>,
+}
 
 /// A filter with its options.
 #[napi]
@@ -26,6 +39,23 @@ impl NativeQualityFilter {
     #[napi(getter)]
     pub fn content_hash(&self) -> napi::Result<Option<String>> {
         guard("quality.contentHash", || Ok(self.inner.content_hash().map(|hash| format!("{hash:032x}"))))
+    }
+
+    /// All measures of a row, each with the rules in force for its language.
+    #[napi]
+    pub fn held(&mut self, batch: &mut NativeBatch, row: u32) -> napi::Result<Vec<NativeHeldMeasure>> {
+        guard("quality.held", || {
+            let held = batch.change(|batch| self.inner.held(batch, row as usize))?;
+            Ok(held
+                .into_iter()
+                .map(|Held { name, value, threshold, passes }| NativeHeldMeasure {
+                    name,
+                    value,
+                    threshold,
+                    passes,
+                })
+                .collect())
+        })
     }
 
     /// Runs over the selected rows; returns how many were removed.

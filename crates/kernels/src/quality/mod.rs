@@ -25,7 +25,7 @@ use crate::error::Result;
 use limits::{Bound, Limits};
 
 pub use open::{Curate, open};
-pub use run::{Settings, Step, run};
+pub use run::{Held, Settings, Step, held, run};
 
 /// One document before a filter.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +61,15 @@ impl Rule {
     pub fn at_most(name: impl Into<String>, measure: usize) -> Self {
         Self { name: name.into(), measure, bound: Bound::AtMost }
     }
+
+    /// Whether the measure is on the wrong side; NaN, the measure of nothing, never is.
+    #[inline]
+    fn is_broken_by(&self, value: f64, limit: f64) -> bool {
+        match self.bound {
+            Bound::AtLeast => value < limit,
+            Bound::AtMost => value > limit,
+        }
+    }
 }
 
 /// Takes the measures of one document.
@@ -82,14 +91,10 @@ impl Judge<'_> {
     pub fn measure(&mut self, measure: usize, value: f64) -> ControlFlow<()> {
         self.values[measure] = value;
         if self.failed.is_none() {
-            self.failed =
-                self.rules.iter().enumerate().position(|(rule, Rule { measure: of, bound, .. })| {
-                    *of == measure
-                        && self.limits.of(rule).is_some_and(|limit| match bound {
-                            Bound::AtLeast => value < limit,
-                            Bound::AtMost => value > limit,
-                        })
-                });
+            self.failed = self.rules.iter().enumerate().position(|(index, rule)| {
+                rule.measure == measure
+                    && self.limits.of(index).is_some_and(|limit| rule.is_broken_by(value, limit))
+            });
         }
         if self.failed.is_some() && self.stop_early {
             ControlFlow::Break(())

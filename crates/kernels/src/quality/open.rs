@@ -10,7 +10,7 @@ use super::gopher_quality::GopherQuality;
 use super::gopher_repetition::GopherRepetition;
 use super::line_filter::LineFilter;
 use super::url_filter::UrlFilter;
-use super::{Filter, Settings, Step, run};
+use super::{Filter, Held, Settings, Step, held, run};
 use crate::batch::Batch;
 use crate::edits::Edits;
 use crate::error::{KernelError, Result};
@@ -30,6 +30,12 @@ pub trait Curate: Send {
         name: &str,
     ) -> Result<u64>;
 
+    /// All measures of one row, each with the rules in force for it; nothing is removed or changed.
+    ///
+    /// # Errors
+    /// As `run`.
+    fn held(&mut self, batch: &mut Batch, row: usize) -> Result<Vec<Held>>;
+
     /// Hash of the files it read, where there are any.
     fn content_hash(&self) -> Option<u128>;
 }
@@ -43,6 +49,10 @@ impl<F: Filter + Send> Curate for Step<F> {
         name: &str,
     ) -> Result<u64> {
         run(self, batch, removed, edits, name)
+    }
+
+    fn held(&mut self, batch: &mut Batch, row: usize) -> Result<Vec<Held>> {
+        held(self, batch, row)
     }
 
     fn content_hash(&self) -> Option<u128> {

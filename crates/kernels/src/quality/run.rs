@@ -86,6 +86,19 @@ impl<F: Filter> Step<F> {
     }
 }
 
+/// A measure of a row, held against a limit where there is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// The rule; the measure's name where no rule is in force.
+    pub name: String,
+    /// NaN where there was nothing to measure.
+    pub value: f64,
+    /// The limit of the row's language.
+    pub threshold: Option<f64>,
+    /// Whether the row passes the rule.
+    pub passes: Option<bool>,
+}
+
 /// What happened to the rows of a batch.
 struct Verdicts {
     /// The first rule that failed, with the set it was held against.
@@ -119,6 +132,38 @@ pub fn run<F: Filter>(
         batch.set_column(field, Arc::new(text))?;
     }
     Ok(count)
+}
+
+/// All measures of one row, each with the rules in force for the row's language; nothing is removed or changed.
+///
+/// # Errors
+/// `ColumnMissing`, or `ColumnType` when a column is not utf8.
+pub fn held<F: Filter>(step: &mut Step<F>, batch: &mut Batch, row: usize) -> Result<Vec<Held>> {
+    step.filter.prepare(batch, &step.settings)?;
+    let Step { filter, settings, limits } = step;
+    let rules = filter.rules().to_vec();
+    let text = batch.text(&settings.column)?;
+    let document = if text.is_valid(row) { text.value(row) } else { "" };
+    let codes = settings.languages.codes_in(batch)?;
+    let (language, set) = settings.languages.of_row(codes, row, || filter.mostly_not_latin(row, document));
+    let mut values = vec![f64::NAN; filter.measures().len()];
+    let mut judge =
+        Judge { rules: &rules, limits: &limits[set], stop_early: false, values: &mut values, failed: None };
+    let _ = filter.judge(Document { row, text: document, set, language }, &mut judge);
+    let mut all = Vec::new();
+    for (measure, (name, _)) in filter.measures().iter().enumerate() {
+        let value = values[measure];
+        let before = all.len();
+        for (rule, known) in rules.iter().enumerate().filter(|(_, known)| known.measure == measure) {
+            let Some(limit) = limits[set].of(rule) else { continue };
+            let passes = Some(!known.is_broken_by(value, limit));
+            all.push(Held { name: known.name.clone(), value, threshold: Some(limit), passes });
+        }
+        if all.len() == before {
+            all.push(Held { name: name.clone(), value, threshold: None, passes: None });
+        }
+    }
+    Ok(all)
 }
 
 fn judge_all<F: Filter>(
