@@ -6,7 +6,7 @@ import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { gristmill, manifestOf, metricsOf, outputsOf, pipelineFile, runWell, testFolder } from './command.js'
+import { gristmill, manifestOf, outputsOf, pipelineFile, runWell, testFolder } from './command.js'
 import { manyTasks, wordTokenizer } from './corpora.js'
 import { startS3 } from './servers/s3.js'
 
@@ -84,8 +84,6 @@ test('s3 inputs give the rows of local ones, s3 output the bytes of local output
   const there = pipelineFile(root, { source: { paths: ['s3://corpus/data/'] }, sink }, 'there.yaml')
   await runWell(here, join(root, 'here'))
   await runWell(there, join(root, 'there'), [], options)
-  const [read] = metricsOf(join(root, 'there')).stages[0]!.steps
-  expect(read!.waitSeconds, 'a worker waits for bytes that come over a network').toBeGreaterThan(0)
   // Paths are part of the rows and decide how files are grouped into tasks; all else and the order are the same.
   expect(linesOf(join(root, 'there'))).toEqual(linesOf(join(root, 'here')))
 

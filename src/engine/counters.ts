@@ -23,6 +23,32 @@ export class StepCounters {
   }
 }
 
+/**
+ * Times the source's reading and parsing. While it waits for bytes the worker has nothing else to do, so the
+ * event loop's idle time is the time it waited.
+ */
+export async function* timed<T>(
+  batches: AsyncGenerator<T>,
+  counters: Pick<StepCounters, 'busyMs' | 'waitMs'>,
+): AsyncGenerator<T> {
+  const { eventLoopUtilization } = performance
+  try {
+    while (true) {
+      const start = performance.now()
+      const before = eventLoopUtilization()
+      const next = await batches.next()
+      const elapsed = performance.now() - start
+      const waited = Math.min(elapsed, eventLoopUtilization(before).idle)
+      counters.waitMs += waited
+      counters.busyMs += elapsed - waited
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    await batches.return(undefined)
+  }
+}
+
 /** Adds metrics of the same steps; the first list gives the order. */
 export function addStepMetrics(lists: readonly (readonly StepMetrics[])[]): StepMetrics[] {
   const sums = new Map<string, StepMetrics>()

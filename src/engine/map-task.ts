@@ -12,7 +12,7 @@ import { Expression } from '../kernels/expression.js'
 import { addon, native } from '../kernels/native.js'
 import type { SinkWriter } from '../sinks/sink.js'
 import { Chain } from './chain.js'
-import { LengthHistogram, StepCounters } from './counters.js'
+import { LengthHistogram, StepCounters, timed } from './counters.js'
 import type { TaskGroups } from './guard.js'
 import type { UserFunction } from './pipeline.js'
 import { labelsAt } from './plan.js'
@@ -218,29 +218,6 @@ function openInput(
     },
     signal: context.signal,
   })
-}
-
-/**
- * Times the source's reading and parsing. While it waits for bytes the worker has nothing else to do, so the
- * event loop's idle time is the time it waited.
- */
-async function* timed(batches: AsyncGenerator<Batch>, counters: StepCounters): AsyncGenerator<Batch> {
-  const { eventLoopUtilization } = performance
-  try {
-    while (true) {
-      const start = performance.now()
-      const before = eventLoopUtilization()
-      const next = await batches.next()
-      const elapsed = performance.now() - start
-      const waited = Math.min(elapsed, eventLoopUtilization(before).idle)
-      counters.waitMs += waited
-      counters.busyMs += elapsed - waited
-      if (next.done) return
-      yield next.value
-    }
-  } finally {
-    await batches.return(undefined)
-  }
 }
 
 /** Adds each row's length to the histogram; the sum of token counts, 0 for text. */
