@@ -431,7 +431,8 @@ mod tests {
             text in "([ab1_.,:'\"é\u{301}\u{200d}\u{ad}ñЖ٣漢字かカא״·’＿🙂 \n]|\\PC){0,30}"
         ) {
             // Where the two differ by design: scripts cut by dictionary; a mark belongs to a symbol before it there.
-            prop_assume!(!text.chars().any(|c| matches!(c as u32, 0xe00..=0xeff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x19e0..=0x19ff | 0xa9e0..=0xa9fe | 0xaa60..=0xaa7f)));
+            // And the cedilla, which joins words since Unicode 17, the version there; ours is that of regex-syntax.
+            prop_assume!(!text.chars().any(|c| matches!(c as u32, 0xb8 | 0xe00..=0xeff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x19e0..=0x19ff | 0xa9e0..=0xa9fe | 0xaa60..=0xaa7f)));
             let core = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
             let expected: Vec<String> = text.unicode_words().map(core).collect();
             let got: Vec<String> = unicode(&text).into_iter().map(core).collect();
