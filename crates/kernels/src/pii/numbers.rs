@@ -170,7 +170,8 @@ fn is_card(digits: &[u8]) -> bool {
         _ => return false,
     };
     // `4444 4444 4444 4448` is what people type who need some number.
-    let varied = digits.len() > 2 && digits[1..digits.len() - 1].iter().any(|digit| *digit != digits[1]);
+    let varied =
+        digits.split_last().is_some_and(|(_, before)| before.iter().any(|digit| *digit != before[0]));
     lengths.contains(&digits.len()) && varied && luhn(digits)
 }
 
