@@ -88,6 +88,11 @@ pub enum KernelError {
         /// The checksum it has.
         got: u64,
     },
+    /// Somebody else works in a folder.
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A saved state does not belong to this feed.
     FeedState {
         /// What is wrong, or what changed.
@@ -121,6 +126,7 @@ impl KernelError {
             Self::Disposed { .. } => "GM_DISPOSED",
             Self::RunMissing { .. } => "GM_RUN_MISSING",
             Self::Checksum { .. } => "GM_SHARD_CHECKSUM",
+            Self::Locked { .. } => "GM_RUN_LOCKED",
             Self::FeedState { .. } => "GM_FEED_STATE",
             Self::FeedBuffers { .. } => "GM_FEED_BUFFERS",
             Self::Internal { .. } => "GM_INTERNAL",
@@ -174,6 +180,7 @@ impl fmt::Display for KernelError {
                 "{}: MiB block {block} does not match its checksum: expected {expected:016x}, got {got:016x}",
                 path.display()
             ),
+            Self::Locked { folder } => write!(f, "another process works in {}", folder.display()),
             Self::FeedState { reason } => write!(f, "this state cannot be loaded: {reason}"),
             Self::FeedBuffers { buffers } => write!(
                 f,

@@ -9,6 +9,7 @@ pub mod decontaminate;
 pub mod dedup;
 pub mod edits;
 pub mod error;
+pub mod export;
 pub mod expr;
 pub mod fasttext;
 pub mod feed;

@@ -14,6 +14,7 @@ mod columnar;
 mod decontaminate;
 mod dedup;
 mod edits;
+mod export;
 mod expression;
 mod feed;
 mod global;

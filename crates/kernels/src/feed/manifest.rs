@@ -1,4 +1,4 @@
-//! What a feed needs of a run's `manifest.json`.
+//! What a feed or an export needs of a run's `manifest.json`.
 
 use std::path::Path;
 
@@ -10,49 +10,59 @@ use crate::error::{KernelError, Result};
 /// A finished run: the keys that are needed here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Manifest {
-    pub(super) schema_version: u32,
-    pub(super) tokenizer: Option<ManifestTokenizer>,
-    pub(super) shards: Vec<ManifestShard>,
-    pub(super) packs: Vec<ManifestPack>,
+pub(crate) struct Manifest {
+    pub(crate) schema_version: u32,
+    pub(crate) tokenizer: Option<ManifestTokenizer>,
+    pub(crate) shards: Vec<ManifestShard>,
+    pub(crate) packs: Vec<ManifestPack>,
+    #[serde(default)]
+    pub(crate) columns: Vec<ManifestColumn>,
+}
+
+/// A column of the rows.
+#[derive(Deserialize)]
+pub(crate) struct ManifestColumn {
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
 }
 
 /// The run's tokenizer.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ManifestTokenizer {
-    pub(super) vocabulary_size: u32,
+pub(crate) struct ManifestTokenizer {
+    pub(crate) vocabulary_size: u32,
 }
 
 /// A shard.
 #[derive(Deserialize)]
-pub(super) struct ManifestShard {
-    pub(super) name: String,
-    pub(super) rows: u64,
-    pub(super) tokens: Option<u64>,
-    pub(super) files: Vec<ManifestFile>,
+pub(crate) struct ManifestShard {
+    pub(crate) name: String,
+    pub(crate) rows: u64,
+    pub(crate) tokens: Option<u64>,
+    pub(crate) files: Vec<ManifestFile>,
 }
 
 /// A packing.
 #[derive(Deserialize)]
-pub(super) struct ManifestPack {
-    pub(super) length: u32,
-    pub(super) sequences: u64,
-    pub(super) pieces: u64,
-    pub(super) files: Vec<ManifestFile>,
+pub(crate) struct ManifestPack {
+    pub(crate) length: u32,
+    pub(crate) sequences: u64,
+    pub(crate) pieces: u64,
+    pub(crate) files: Vec<ManifestFile>,
 }
 
 /// A file, its length and its checksums.
 #[derive(Deserialize)]
-pub(super) struct ManifestFile {
-    pub(super) name: String,
-    pub(super) bytes: u64,
-    pub(super) checksum: String,
-    pub(super) blocks: String,
+pub(crate) struct ManifestFile {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    pub(crate) checksum: String,
+    pub(crate) blocks: String,
 }
 
 /// The manifest of the run in `folder`.
-pub(super) fn read_manifest(folder: &Path) -> Result<Manifest> {
+pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("manifest.json");
     let text = match std::fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -70,7 +80,7 @@ pub(super) fn read_manifest(folder: &Path) -> Result<Manifest> {
 }
 
 /// The packing of that length, or the only one.
-pub(super) fn choose_pack<'a>(
+pub(crate) fn choose_pack<'a>(
     folder: &Path,
     packs: &'a [ManifestPack],
     length: Option<u32>,
@@ -96,14 +106,14 @@ pub(super) fn choose_pack<'a>(
 }
 
 /// The file of that name.
-pub(super) fn find<'a>(folder: &Path, files: &'a [ManifestFile], name: &str) -> Result<&'a ManifestFile> {
+pub(crate) fn find<'a>(folder: &Path, files: &'a [ManifestFile], name: &str) -> Result<&'a ManifestFile> {
     files.iter().find(|file| file.name == name).ok_or_else(|| {
         KernelError::format("run", format!("the manifest of {} lists no {name}", folder.display()))
     })
 }
 
 /// The length and the blocks' checksums of a file.
-pub(super) fn stated(file: &ManifestFile) -> Result<Stated> {
+pub(crate) fn stated(file: &ManifestFile) -> Result<Stated> {
     let digits = file.blocks.as_bytes();
     let blocks = digits.chunks(16).map(|digits| {
         let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 16)?;

@@ -14,7 +14,7 @@ pub mod documents;
 pub mod fields;
 pub mod gather;
 pub mod loader;
-mod manifest;
+pub(crate) mod manifest;
 pub mod mapped;
 pub mod masks;
 pub mod mesh;

@@ -22,7 +22,8 @@ pub fn create(path: impl AsRef<Path>, descr: &str, length: u64) -> Result<ShardF
     Ok(file)
 }
 
-fn header(descr: &str, length: u64) -> Vec<u8> {
+/// What stands before the data of an array of `length` elements.
+pub(crate) fn header(descr: &str, length: u64) -> Vec<u8> {
     let dictionary = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': ({length},), }}");
     let before = MAGIC.len() + 2;
     let whole = (before + dictionary.len() + 1).next_multiple_of(ALIGNMENT);

@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod counter;
+pub mod crc32c;
 pub mod fold;
 
 /// XXH3-128 (seed 0) of bytes: names of tasks, fingerprints of configuration.
