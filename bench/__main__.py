@@ -11,10 +11,14 @@ from bench import machine, report
 from bench.inputs import prepare
 from bench.measure import Measurement
 from bench.scenarios import all_scenarios
-from bench.sides import CANDIDATE_PYTHON, PYTHON, Reading, Scenario, Session, run_side
+from bench.sides import CANDIDATE_PYTHON, PYTHON, STREAMING_PYTHON, Reading, Scenario, Session, run_side
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = {PYTHON: ["datasets", "pyarrow", "tiktoken", "tokenizers"], CANDIDATE_PYTHON: ["tokenizers"]}
+PACKAGES = {
+    PYTHON: ["datasets", "pyarrow", "tiktoken", "tokenizers"],
+    CANDIDATE_PYTHON: ["tokenizers"],
+    STREAMING_PYTHON: ["mosaicml-streaming", "numpy", "torch"],
+}
 
 
 def main() -> None:
@@ -43,7 +47,9 @@ def main() -> None:
         for scenario in scenarios
         if not arguments.only or scenario.name in arguments.only
     ]
-    environment = machine.describe(ROOT, PACKAGES) | {
+    # That of Streaming is made only where its scenario runs.
+    pythons = {python: names for python, names in PACKAGES.items() if (ROOT / python).exists()}
+    environment = machine.describe(ROOT, pythons) | {
         "startedAt": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "text": inputs.origin,
         "quick": arguments.quick,

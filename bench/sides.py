@@ -13,6 +13,7 @@ from bench.measure import Measurement, measure
 
 CANDIDATE_PYTHON = ".cache/bench-venv-candidate/bin/python"
 PYTHON = ".cache/bench-venv/bin/python"
+STREAMING_PYTHON = ".cache/bench-venv-streaming/bin/python"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,13 @@ export { Batch, type Columns, type ColumnType, liveBatchBytes } from './kernels/
 export { FeedBatch, type FeedNumbers, type FeedStats } from './kernels/feed.js'
 export type { Metrics, RunEvent } from './observe/metrics.js'
 export { type AnyRow, Draft, Pipeline, type SinkInput, type SourceInput } from './pipeline/builder.js'
+export {
+  exportRun,
+  type ExportFormat,
+  type ExportOptions,
+  type ExportProgress,
+  type ExportReport,
+} from './pipeline/export.js'
 export { Feed, feed, type FeedMixture, type FeedOptions, type FeedState } from './pipeline/feed.js'
 export { loadPipeline } from './pipeline/file.js'
 export { explainPipeline, type ExplainOptions, runPipeline, type RunPipelineOptions } from './pipeline/run.js'

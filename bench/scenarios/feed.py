@@ -20,8 +20,8 @@ SEED = "7"
 
 def scenarios(session: Session) -> list[Scenario]:
     """Rates in GB/s of what the trainer gets; the two starts in milliseconds."""
-    _make(session, "make", RUN, SEQUENCES)
-    _make(session, "sparse", SPARSE, SPARSE_SEQUENCES)
+    make(session, "make", RUN, SEQUENCES)
+    make(session, "sparse", SPARSE, SPARSE_SEQUENCES)
     gather, loader = _side("gather", RUN, _rate), _side("loader", RUN, _rate)
     gather_all, loader_all = _side("gather-all", RUN, _rate), _side("loader-all", RUN, _rate)
     opening, resume = _side("open", SPARSE, _milliseconds), _side("resume", SPARSE, _milliseconds)
@@ -57,7 +57,8 @@ def scenarios(session: Session) -> list[Scenario]:
     ]
 
 
-def _make(session: Session, kind: str, folder: str, sequences: int) -> None:
+def make(session: Session, kind: str, folder: str, sequences: int) -> None:
+    """Writes a run, unless it is there."""
     # The manifest is written last, so that it marks a complete run.
     if not (session.root / folder / "manifest.json").exists():
         shutil.rmtree(session.root / folder, ignore_errors=True)

@@ -28,6 +28,8 @@ class Run:
     sequences: list[list[Document]]
     #: All documents, in their order.
     documents: list[Document]
+    #: What docs.parquet says of each, when it is there.
+    rows: list[dict[str, Any]]
 
 
 def entry(root: Path, name: str) -> dict[str, Any]:
@@ -68,9 +70,16 @@ def megatron_index(lengths: list[int], width: int) -> bytes:
 
 
 def write_run(
-    root: Path, documents: list[Document], length: int, *, wide: bool = False, shards: int = 1, vocabulary: int = 60_000
+    root: Path,
+    documents: list[Document],
+    length: int,
+    *,
+    wide: bool = False,
+    shards: int = 1,
+    vocabulary: int = 60_000,
+    rows: list[dict[str, Any]] | None = None,
 ) -> Run:
-    """A run of the documents in ``shards`` shards, packed to ``length``."""
+    """A run of the documents in ``shards`` shards, packed to ``length``; with ``rows`` also their tables."""
     packed = pack(documents, length)
     (root / "shards").mkdir(parents=True)
     (root / f"packs/{length}").mkdir(parents=True)
@@ -88,6 +97,8 @@ def write_run(
         index = f"shards/{shard:05}.idx"
         (root / index).write_bytes(megatron_index([len(document) for document in own], 4 if wide else 2))
         files = [entry(root, name), entry(root, index)]
+        if rows is not None:
+            files.append(write_table(root, f"shards/{shard:05}.docs.parquet", [rows[number] for number in part]))
         listed.append({"name": f"{shard:05}", "rows": len(own), "tokens": offset, "files": files})
     pieces = np.array(
         [(starts[d][1] + start, starts[d][0], count) for own in packed for d, start, count in own], dtype=PIECE
@@ -113,7 +124,35 @@ def write_run(
     }
     (root / "manifest.json").write_text(json.dumps(manifest))
     sequences = [[documents[d][start : start + count] for d, start, count in own] for own in packed]
-    return Run(root, length, sequences, documents)
+    return Run(root, length, sequences, documents, rows or [])
+
+
+def write_table(root: Path, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """A documents table with columns of every kind."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"id": pa.string(), "position": pa.uint64(), "token_count": pa.uint32(), "score": pa.float64()}
+    fields = {**kinds, "lang": pa.string(), "good": pa.bool_(), "marks": pa.list_(pa.int64())}
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema(fields)), root / name)
+    return entry(root, name)
+
+
+def random_rows(documents: list[Document], seed: int = 0) -> list[dict[str, Any]]:
+    """A row for each document; some have no ``lang``."""
+    random = np.random.default_rng(seed)
+    return [
+        {
+            "id": f"dök-{number}",
+            "position": number * 1_000_003,
+            "token_count": len(document),
+            "score": float(np.float32(random.random())),
+            "lang": None if number % 3 == 2 else ["en", "日本語", ""][number % 5 % 3],
+            "good": bool(random.integers(2)),
+            "marks": random.integers(-(2**40), 2**40, 1 + number % 3).tolist(),
+        }
+        for number, document in enumerate(documents)
+    ]
 
 
 def random_documents(count: int, longest: int, seed: int = 0, vocabulary: int = 60_000) -> list[Document]:

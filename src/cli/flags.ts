@@ -31,6 +31,13 @@ export function parseCount(flag: string): (text: string) => number {
   }
 }
 
+export function parseId(flag: string): (text: string) => number {
+  return (text) => {
+    if (/^\d{1,10}$/.test(text) && Number(text) < 2 ** 31) return Number(text)
+    throw new GristmillError('GM_USAGE', `${flag}: '${text}' is not a token id`, { hint: `as in ${flag} 0` })
+  }
+}
+
 export function parseSeed(text: string): number {
   const seed = Number(text)
   if (/^\d+$/.test(text) && Number.isSafeInteger(seed)) return seed

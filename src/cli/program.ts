@@ -6,7 +6,7 @@ import { Command } from 'commander'
 import { GristmillError } from '../core/errors.js'
 import type { OutputFlags } from './console.js'
 import { VERSION } from '../core/version.js'
-import { collectSet, parseCount, parseSeed, parseWorkers, type PlanFlags } from './flags.js'
+import { collectSet, parseCount, parseId, parseSeed, parseWorkers, type PlanFlags } from './flags.js'
 import { type PlanningActions, withPlanner } from './plan-program.js'
 
 export interface RunFlags extends PlanFlags, OutputFlags {
@@ -39,6 +39,17 @@ export interface FeedFlags extends OutputFlags {
   readonly seconds: number
 }
 
+export interface ExportFlags extends OutputFlags {
+  readonly to: string
+  readonly out: string
+  readonly seqLen?: number
+  readonly documents?: boolean
+  readonly padId?: number
+  readonly compression?: string
+  readonly shardSize?: string
+  readonly workers?: number
+}
+
 export interface InitFlags extends OutputFlags {
   readonly out: string
   readonly force?: boolean
@@ -53,6 +64,7 @@ export interface Actions extends PlanningActions {
   why(run: string, id: string, flags: WhyFlags): Promise<number>
   diff(before: string, after: string, flags: DiffFlags): Promise<number>
   feed(run: string, flags: FeedFlags): Promise<number>
+  export(run: string, flags: ExportFlags): Promise<number>
   steps(name: string | undefined, flags: OutputFlags): Promise<number>
   init(data: readonly string[], flags: InitFlags): Promise<number>
 }
@@ -67,10 +79,13 @@ const WHY =
 const DIFF = 'Compares two runs over the same data: rows newly removed and brought back, by rule, with samples.'
 const FEED =
   'Feeds a finished run for a few seconds as a trainer would: order, padding, rates and the limits of this machine.'
+const EXPORT =
+  'Writes a finished run for another loader: packed sequences, else documents, else rows. The same command goes on where it was interrupted.'
 const STEPS = 'Lists steps, sources and sinks; with a name, its options, defaults and an example.'
 const INIT = 'Looks at your data and writes a commented pipeline file that runs as it is.'
 
 const OUT_HINT = 'as in gristmill run corpus.yaml --out runs/corpus'
+const EXPORT_HINT = 'as in gristmill export runs/corpus --to mds --out exports/corpus'
 
 const EXAMPLES = `
 Examples:
@@ -82,6 +97,7 @@ Examples:
   gristmill why runs/corpus doc-17                  the life of one document
   gristmill diff runs/a runs/b                      what a changed recipe decides differently
   gristmill feed runs/corpus --world-size 8         how fast it feeds a trainer
+  gristmill export runs/corpus --to mds --out exports/corpus   the same data for another loader
   gristmill plan train --model llama-3-8b --gpus 8xH100   will it fit, how fast, which layout
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 finished but too many bad records or a
@@ -168,6 +184,27 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
     .option('--seconds <n>', 'how long to measure', parseCount('--seconds'), 3)
   withOutput(feed, 'print the same as JSON').action(async (folder: string, flags: FeedFlags) => {
     done(await actions.feed(folder, flags))
+  })
+
+  const exported = command('export', 'a run for another loader: MDS, LitData, WebDataset, TFRecord, …', EXPORT)
+    .usage('<run> --to <format> --out <dir> [flags]')
+    .argument('<run>', 'run directory, a local folder')
+    .option('--to <format>', 'mds, litdata, webdataset, tfrecord, arrow, parquet or safetensors')
+    .option('--out <dir>', 'folder to make; it must not exist, or be empty')
+    .option('--seq-len <n>', 'length of the packing to read, where there are several', parseCount('--seq-len'))
+    .option('--documents', 'whole documents, even where there are packs')
+    .option('--pad-id <id>', 'fill sequences up to their full length with this id', parseId('--pad-id'))
+    .option('--compression <name>', 'compress the shards of mds and litdata: zstd')
+    .option('--shard-size <size>', 'data of a shard, as in 64MiB, which is the default')
+    .option('--workers <n>', 'threads (default: cores granted)', parseWorkers)
+    .option('--quiet', 'print errors only')
+  withOutput(exported, 'print the sums as JSON').action(async (folder: string, flags: Partial<ExportFlags>) => {
+    const { to, out } = flags
+    const missing = to === undefined ? '--to <format>' : '--out <dir>'
+    if (to === undefined || out === undefined) {
+      throw new GristmillError('GM_USAGE', `export needs ${missing}`, { hint: EXPORT_HINT })
+    }
+    done(await actions.export(folder, { ...flags, to, out }))
   })
 
   const steps = command('steps', 'every step, source and sink with its options', STEPS)

@@ -4,17 +4,22 @@ import { formatBytes, formatCount, formatDuration, formatPercent } from '../../c
 import { openStores } from '../../io/stores.js'
 import { type Finding, type Verification, verifyRun } from '../../observe/verify.js'
 import { type Console, createConsole, type OutputFlags } from '../console.js'
+import { progressLine } from '../progress-line.js'
 
 /** Findings listed in full; a run copied without its shards has thousands. */
 const SHOWN_FINDINGS = 20
-const PROGRESS_MS = 200
 
 export async function verify(folder: string, flags: OutputFlags): Promise<number> {
   const output = createConsole(flags)
   const stores = openStores()
   try {
     const started = performance.now()
-    const onFile = progressLine(output)
+    const line = progressLine(output)
+    const onFile = ({ bytes, ofBytes }: { bytes: number; ofBytes: number }): void =>
+      line(
+        bytes / Math.max(1, ofBytes),
+        `verifying ${formatPercent(bytes / Math.max(1, ofBytes), 0)} of ${formatBytes(ofBytes)}`,
+      )
     const result = await verifyRun(await stores.open(folder), { onFile })
     for (const finding of result.findings) output.object({ event: 'finding', ...finding })
     const seconds = (performance.now() - started) / 1000
@@ -29,19 +34,6 @@ export async function verify(folder: string, flags: OutputFlags): Promise<number
     return 0
   } finally {
     stores.close()
-  }
-}
-
-/** On a terminal, one line that is overwritten; elsewhere nothing. */
-function progressLine(output: Console): (done: { bytes: number; ofBytes: number }) => void {
-  if (output.quiet || output.json || !process.stderr.isTTY) return () => undefined
-  let last = 0
-  return ({ bytes, ofBytes }) => {
-    const now = performance.now()
-    if (bytes < ofBytes && now - last < PROGRESS_MS) return
-    last = now
-    const text = `verifying ${formatPercent(bytes / Math.max(1, ofBytes), 0)} of ${formatBytes(ofBytes)}`
-    process.stderr.write(bytes < ofBytes ? `\r${text}\u001B[K` : '\r\u001B[K')
   }
 }
 
