@@ -56,6 +56,19 @@ function documentsOf({ documents, rows }: Made, format: ExportFormat): Sample[] 
   })
 }
 
+test('compressed shards hold the same', async () => {
+  const { run, made } = runs[0]!
+  const exports = (['mds', 'litdata'] as const).map((format) => ({ format, folder: join(folder, `zstd-${format}`) }))
+  for (const { format, folder } of exports) {
+    await exportRun(run, { to: format, out: folder, compression: 'zstd', shardBytes: 2000 })
+  }
+  expect(readBack(exports)).toEqual([sequencesOf(made), sequencesOf(made)])
+  expect(readdirSync(exports[0]!.folder)).toContain('shard.00001.mds.zstd')
+  expect(readdirSync(exports[1]!.folder)).toContain('chunk-0-1.zstd.bin')
+  const refused = exportRun(run, { to: 'arrow', out: join(folder, 'zstd-arrow'), compression: 'zstd' })
+  await expect(refused).rejects.toThrow('only mds and litdata')
+})
+
 test('every format holds the sequences and the documents of a run, however it is cut into shards', async () => {
   const cut = { shardBytes: fc.integer({ min: 1, max: 9000 }), workers: fc.integer({ min: 1, max: 4 }) }
   const choices = fc.sample(fc.record({ ...cut, padId: fc.option(fc.constant(7), { nil: undefined }) }), 2)

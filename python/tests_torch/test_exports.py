@@ -51,17 +51,21 @@ def plain(sample: dict[str, Any]) -> dict[str, Any]:
     return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in sample.items()}
 
 
+@pytest.mark.parametrize("zstd", [False, True])
 @pytest.mark.parametrize(("whole", "pad"), [(False, None), (False, 7), (True, None)])
-def test_streaming_reads_mds(run: Run, tmp_path: Path, whole: bool, pad: int | None) -> None:
+def test_streaming_reads_mds(run: Run, tmp_path: Path, whole: bool, pad: int | None, zstd: bool) -> None:
     flags = ["--documents"] if whole else [] if pad is None else ["--pad-id", str(pad)]
+    flags += ["--compression", "zstd"] if zstd else []
     out = export(run, tmp_path / "mds", "mds", *flags)
     data = streaming.StreamingDataset(local=str(out), shuffle=False, batch_size=1, validate_hash="xxh3_64")
     assert len(data.shards) > 1
     assert [plain(data[at]) for at in range(len(data))] == (documents(run) if whole else sequences(run, pad))
 
 
+@pytest.mark.parametrize("zstd", [False, True])
 @pytest.mark.parametrize("whole", [False, True])
-def test_litdata_reads_chunks(run: Run, tmp_path: Path, whole: bool) -> None:
-    out = export(run, tmp_path / "litdata", "litdata", *(["--documents"] if whole else []))
+def test_litdata_reads_chunks(run: Run, tmp_path: Path, whole: bool, zstd: bool) -> None:
+    flags = [*(["--documents"] if whole else []), *(["--compression", "zstd"] if zstd else [])]
+    out = export(run, tmp_path / "litdata", "litdata", *flags)
     data = litdata.StreamingDataset(str(out), shuffle=False)
     assert [plain(sample) for sample in data] == (documents(run) if whole else sequences(run))

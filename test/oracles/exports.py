@@ -64,14 +64,30 @@ def mds_value(encoding, data):
     return np.frombuffer(data, np.dtype(rest[0]).newbyteorder("<")).tolist()
 
 
+def mds_file(path, stated):
+    content = path.read_bytes()
+    assert path.name == stated["basename"] and len(content) == stated["bytes"]
+    assert stated["hashes"] == {"xxh3_64": xxhash.xxh3_64_hexdigest(content)}
+    return content
+
+
+def decompressed(content, size):
+    import pyarrow
+
+    return pyarrow.decompress(content, size, "zstd", asbytes=True)
+
+
 def read_mds(folder):
     index = json.loads((folder / "index.json").read_text())
     assert index["version"] == 2
     for shard in index["shards"]:
-        assert (shard["version"], shard["format"], shard["compression"], shard["zip_data"]) == (2, "mds", None, None)
-        content = (folder / shard["raw_data"]["basename"]).read_bytes()
-        assert len(content) == shard["raw_data"]["bytes"]
-        assert shard["raw_data"]["hashes"] == {"xxh3_64": xxhash.xxh3_64_hexdigest(content)}
+        assert (shard["version"], shard["format"]) == (2, "mds")
+        packed = shard["zip_data"]
+        assert shard["compression"] == (None if packed is None else "zstd")
+        content = mds_file(folder / (packed or shard["raw_data"])["basename"], packed or shard["raw_data"])
+        if packed is not None:
+            content = decompressed(content, shard["raw_data"]["bytes"])
+            assert shard["raw_data"]["hashes"] == {"xxh3_64": xxhash.xxh3_64_hexdigest(content)}
         samples, config = offset_samples(content)
         assert json.loads(config) == {k: v for k, v in shard.items() if k not in ("raw_data", "zip_data", "samples")}
         assert len(samples) == shard["samples"]
@@ -113,6 +129,9 @@ def read_litdata(folder):
     assert len(names) == len(formats) == len(spec["children_spec"])
     for chunk in index["chunks"]:
         content = (folder / chunk["filename"]).read_bytes()
+        if index["config"]["compression"] == "zstd":
+            assert chunk["filename"].endswith(".zstd.bin")
+            content = decompressed(content, chunk["chunk_bytes"])
         assert len(content) == chunk["chunk_bytes"]
         samples, head = offset_samples(content)
         assert len(samples) == chunk["chunk_size"] and head == b""

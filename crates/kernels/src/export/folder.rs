@@ -130,14 +130,17 @@ impl Folder {
         let count = shards.len();
         let mut named = Vec::with_capacity(count);
         for (number, mut shard) in shards.into_iter().enumerate() {
-            let name = config.format.shard_name(number, count);
+            let name = config.format.shard_name(number, count, config.zstd);
             let (from, to) = (self.work(&shard.scratch), self.partial.join(&name));
             fs::rename(&from, &to).map_err(KernelError::io("rename", &from))?;
             shard.scratch = String::new();
             named.push((name, shard));
         }
-        if let Some(index) = config.format.index(schema, config.shard_bytes, &named)? {
+        if let Some(index) = config.format.index(schema, config, &named)? {
             write_whole(&self.partial.join(INDEX), index.to_string().as_bytes())?;
+        }
+        for (_, shard) in &mut named {
+            (shard.stated, shard.raw) = (None, None);
         }
         let summary = Summary {
             schema_version: 1,
@@ -179,6 +182,7 @@ fn plan(config: &ExportConfig, source: &Source) -> Result<String> {
         "seqLen": config.seq_len,
         "documents": config.documents,
         "padId": config.pad_id,
+        "zstd": config.zstd,
         "shardBytes": config.shard_bytes,
         "samples": source.samples(),
         "version": env!("CARGO_PKG_VERSION"),

@@ -41,6 +41,8 @@ pub struct ExportConfig {
     pub documents: bool,
     /// Fills sequences up to their full length with this id.
     pub pad_id: Option<i32>,
+    /// Compresses shards, where the format has that.
+    pub zstd: bool,
     /// Bytes of the rows of a shard.
     pub shard_bytes: u64,
     /// Threads that write.
@@ -78,8 +80,13 @@ impl Export {
     /// As [`Source::open`]; `ColumnType` when a column has no form in the format.
     pub fn open(config: ExportConfig) -> Result<Self> {
         let source = Source::open(&config)?;
+        if config.zstd && !config.format.compresses() {
+            let reason =
+                "only mds and litdata have compressed shards; parquet is compressed as it is".to_owned();
+            return Err(KernelError::Option { name: "compression".to_owned(), reason });
+        }
         // What cannot be written is said before anything is.
-        config.format.index(source.schema(), config.shard_bytes, &[])?;
+        config.format.index(source.schema(), &config, &[])?;
         Ok(Self { config, source, written: AtomicU64::new(0), stopped: AtomicBool::new(false) })
     }
 
@@ -227,7 +234,7 @@ impl Shards<'_> {
                 let name = format!("{:05}.{}", self.unit, self.finished.len());
                 let Export { config, source, .. } = self.export;
                 let path = self.folder.work(&name);
-                let writer = config.format.create(&path, source.schema(), config.shard_bytes, self.next)?;
+                let writer = config.format.create(&path, source.schema(), config, self.next)?;
                 none.insert((name, writer))
             }
         };

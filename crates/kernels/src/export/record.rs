@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::formats::sample_shard::SampleShard;
+use crate::formats::sample_shard::{SampleShard, Stated};
 
 /// A written shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,15 +18,26 @@ pub struct ShardRecord {
     pub checksum: String,
     /// XXH3-64 of each MiB block.
     pub blocks: String,
-    /// XXH3-64 of all of it, where the format's index states it.
+    /// What the format's index states of it, while the export runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hash: Option<String>,
+    pub stated: Option<Stated>,
+    /// The same of what it decompresses to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Stated>,
 }
 
 impl ShardRecord {
     /// The record of a shard that was just written.
     pub fn new(scratch: String, samples: u64, shard: SampleShard) -> Self {
-        let SampleShard { file, hash } = shard;
-        Self { scratch, samples, bytes: file.bytes, checksum: file.checksum, blocks: file.blocks, hash }
+        let SampleShard { file, stated, raw } = shard;
+        Self {
+            scratch,
+            samples,
+            bytes: file.bytes,
+            checksum: file.checksum,
+            blocks: file.blocks,
+            stated,
+            raw,
+        }
     }
 }

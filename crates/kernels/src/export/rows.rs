@@ -9,6 +9,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::reader::FileReader;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::statistics::Statistics;
 
 use super::ExportConfig;
 use super::source::Emit;
@@ -242,7 +243,7 @@ fn find_parquet_nulls(path: &Path, nulls: &mut [bool]) -> Result<()> {
     let leaves = builder.parquet_schema();
     for group in builder.metadata().row_groups() {
         for (leaf, column) in group.columns().iter().enumerate() {
-            let found = column.statistics().and_then(|statistics| statistics.null_count_opt());
+            let found = column.statistics().and_then(Statistics::null_count_opt);
             if let Some(nulls) = nulls.get_mut(leaves.get_column_root_idx(leaf)) {
                 *nulls |= found != Some(0);
             }

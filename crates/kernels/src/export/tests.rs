@@ -16,6 +16,7 @@ use super::format::Format;
 use super::source::Source;
 use super::{Export, ExportConfig};
 use crate::formats::parquet_write::ParquetWriter;
+use crate::formats::shard_file::FinishedFile;
 use crate::hash::blocks::BlockHasher;
 
 const FORMATS: [Format; 7] = [
@@ -53,9 +54,9 @@ fn listed(run: &Path, name: &str, content: &[u8]) -> Value {
     fs::write(run.join(name), content).unwrap();
     let mut hasher = BlockHasher::default();
     hasher.update(content);
-    let found = hasher.finish();
-    let blocks: String = found.blocks.iter().map(|block| format!("{block:016x}")).collect();
-    json!({ "name": name, "bytes": content.len(), "checksum": format!("{:016x}", found.digest()), "blocks": blocks })
+    let FinishedFile { bytes, checksum, blocks, .. } =
+        FinishedFile::of_hashes(String::new(), &hasher.finish());
+    json!({ "name": name, "bytes": bytes, "checksum": checksum, "blocks": blocks })
 }
 
 fn little<T: Copy, const N: usize>(numbers: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
@@ -148,6 +149,7 @@ fn config(place: &Place, format: Format) -> ExportConfig {
         seq_len: None,
         documents: false,
         pad_id: None,
+        zstd: false,
         shard_bytes: 1 << 20,
         threads: 2,
         check: true,
@@ -306,6 +308,8 @@ fn options_that_do_not_fit_the_run_are_refused() {
     assert!(refused(ExportConfig { seq_len: Some(5), ..config.clone() }).contains("no pack of 5"));
     let padded = ExportConfig { documents: true, pad_id: Some(0), ..config.clone() };
     assert!(refused(padded).contains("only packed sequences are padded"));
+    let compressed = ExportConfig { zstd: true, format: Format::Arrow, ..config.clone() };
+    assert!(refused(compressed).contains("only mds and litdata"));
     let missing = ExportConfig { run: place.0.join("none"), ..config };
     assert!(refused(missing).contains("is no finished run"));
 }

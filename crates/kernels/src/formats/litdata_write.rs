@@ -1,4 +1,4 @@
-//! LitData's chunks and their `index.json`, as `litdata.optimize` writes dictionaries.
+//! `LitData`'s chunks and their `index.json`, as `litdata.optimize` writes dictionaries.
 //!
 //! | bytes of a chunk, little-endian | what |
 //! |---|---|
@@ -24,21 +24,23 @@ pub struct LitdataWriter {
     path: PathBuf,
     names: Vec<String>,
     formats: Vec<String>,
+    zstd: bool,
     shard: OffsetShard,
     scratch: Vec<u8>,
 }
 
 impl LitdataWriter {
-    /// A chunk of rows of `schema`.
+    /// A chunk of rows of `schema`, of about `shard_bytes`; `zstd` compresses it.
     ///
     /// # Errors
     /// `ColumnType` when a column has no form in the format.
-    pub fn new(path: impl Into<PathBuf>, schema: &Schema) -> Result<Self> {
+    pub fn new(path: impl Into<PathBuf>, schema: &Schema, shard_bytes: u64, zstd: bool) -> Result<Self> {
         Ok(Self {
             path: path.into(),
             names: schema.fields().iter().map(|field| field.name().clone()).collect(),
             formats: formats(schema)?,
-            shard: OffsetShard::default(),
+            zstd,
+            shard: OffsetShard::new(shard_bytes),
             scratch: Vec::new(),
         })
     }
@@ -75,7 +77,7 @@ impl SampleWriter for LitdataWriter {
     }
 
     fn finish(self: Box<Self>) -> Result<SampleShard> {
-        self.shard.write(&self.path, &[])
+        self.shard.write(&self.path, &[], self.zstd)
     }
 }
 
@@ -102,7 +104,7 @@ pub(super) fn out_of_range(name: &str) -> KernelError {
 pub struct Indexed<'a> {
     /// The file's name.
     pub name: &'a str,
-    /// Its bytes.
+    /// Its bytes without compression.
     pub bytes: u64,
     /// Samples in it.
     pub samples: u64,
@@ -115,6 +117,7 @@ pub struct Indexed<'a> {
 pub fn index<'a>(
     schema: &Schema,
     shard_bytes: u64,
+    zstd: bool,
     chunks: impl Iterator<Item = Indexed<'a>>,
 ) -> Result<Value> {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
@@ -134,7 +137,7 @@ pub fn index<'a>(
     Ok(json!({
         "chunks": chunks,
         "config": {
-            "compression": null,
+            "compression": zstd.then_some("zstd"),
             "encryption": null,
             "chunk_bytes": shard_bytes,
             "chunk_size": null,
@@ -165,7 +168,7 @@ fn format(field: &Field) -> Result<String> {
     })
 }
 
-/// The number that LitData has for a type of torch.
+/// The number that `LitData` has for a type of torch.
 fn tensor_type(number: Number) -> Option<u8> {
     Some(match number {
         Number::Float32 => 0,

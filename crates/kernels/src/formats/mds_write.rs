@@ -1,4 +1,4 @@
-//! MosaicML Streaming's MDS shards, version 2, and their `index.json`.
+//! `MosaicML` Streaming's MDS shards, version 2, and their `index.json`.
 //!
 //! | bytes of a shard, little-endian | what |
 //! |---|---|
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::error::{KernelError, Result};
 use crate::formats::sample_column::{Kind, SampleColumn};
-use crate::formats::sample_shard::{OffsetShard, SampleShard, SampleWriter};
+use crate::formats::sample_shard::{OffsetShard, SampleShard, SampleWriter, Stated};
 
 /// Dimensions of an ndarray, and the code of the type that holds its length, in one byte: one dimension.
 const ONE_DIMENSION: u8 = 1 << 2;
@@ -29,6 +29,7 @@ const ONE_DIMENSION: u8 = 1 << 2;
 pub struct MdsWriter {
     path: PathBuf,
     config: Vec<u8>,
+    zstd: bool,
     columns: Vec<Column>,
     shard: OffsetShard,
 }
@@ -44,14 +45,14 @@ struct Column {
 }
 
 impl MdsWriter {
-    /// A shard of rows of `schema`; `shard_bytes` is stated as its limit.
+    /// A shard of rows of `schema`; `shard_bytes` is stated as its limit, and `zstd` compresses it.
     ///
     /// # Errors
     /// `ColumnType` when a column has no form in the format.
-    pub fn new(path: impl Into<PathBuf>, schema: &Schema, shard_bytes: u64) -> Result<Self> {
+    pub fn new(path: impl Into<PathBuf>, schema: &Schema, shard_bytes: u64, zstd: bool) -> Result<Self> {
         let columns = columns(schema)?;
-        let config = config(&columns, shard_bytes).to_string().into_bytes();
-        Ok(Self { path: path.into(), config, columns, shard: OffsetShard::default() })
+        let config = config(&columns, shard_bytes, zstd).to_string().into_bytes();
+        Ok(Self { path: path.into(), config, zstd, columns, shard: OffsetShard::new(shard_bytes) })
     }
 }
 
@@ -78,7 +79,7 @@ impl SampleWriter for MdsWriter {
     }
 
     fn finish(self: Box<Self>) -> Result<SampleShard> {
-        self.shard.write(&self.path, &self.config)
+        self.shard.write(&self.path, &self.config, self.zstd)
     }
 }
 
@@ -111,12 +112,12 @@ impl Column {
 
 /// What the index says of a shard.
 pub struct Indexed<'a> {
-    /// The file's name.
+    /// What the shard is called without compression.
     pub name: &'a str,
-    /// Its bytes.
-    pub bytes: u64,
-    /// XXH3-64 of it.
-    pub hash: &'a str,
+    /// What is stated of the shard without compression.
+    pub raw: &'a Stated,
+    /// Name of the compressed file, and what is stated of it.
+    pub zip: Option<(&'a str, &'a Stated)>,
     /// Samples in it.
     pub samples: u64,
 }
@@ -128,15 +129,16 @@ pub struct Indexed<'a> {
 pub fn index<'a>(
     schema: &Schema,
     shard_bytes: u64,
+    zstd: bool,
     shards: impl Iterator<Item = Indexed<'a>>,
 ) -> Result<Value> {
-    let config = config(&columns(schema)?, shard_bytes);
+    let config = config(&columns(schema)?, shard_bytes, zstd);
+    let file = |name: &str, Stated { bytes, hash }: &Stated| json!({ "basename": name, "bytes": bytes, "hashes": { "xxh3_64": hash } });
     let shards: Vec<Value> = shards
         .map(|shard| {
             let mut entry = config.clone();
-            let hashes = json!({ "xxh3_64": shard.hash });
-            entry["raw_data"] = json!({ "basename": shard.name, "bytes": shard.bytes, "hashes": hashes });
-            entry["zip_data"] = Value::Null;
+            entry["raw_data"] = file(shard.name, shard.raw);
+            entry["zip_data"] = shard.zip.map_or(Value::Null, |(name, stated)| file(name, stated));
             entry["samples"] = shard.samples.into();
             entry
         })
@@ -171,11 +173,11 @@ fn column(index: usize, field: &Field) -> Result<Column> {
     Ok(Column { index, name: field.name().clone(), encoding, size, json })
 }
 
-fn config(columns: &[Column], shard_bytes: u64) -> Value {
+fn config(columns: &[Column], shard_bytes: u64, zstd: bool) -> Value {
     json!({
         "version": 2,
         "format": "mds",
-        "compression": null,
+        "compression": zstd.then_some("zstd"),
         "hashes": ["xxh3_64"],
         "size_limit": shard_bytes,
         "column_names": columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),

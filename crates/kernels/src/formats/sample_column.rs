@@ -4,7 +4,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float16Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_buffer::{Buffer, OffsetBuffer};
+use arrow_buffer::{ArrowNativeType, Buffer, OffsetBuffer};
 use arrow_schema::{DataType, Field};
 
 use crate::error::{KernelError, Result};
@@ -229,10 +229,10 @@ impl SampleColumn {
         let (from, to) = match &self.places {
             Places::Fixed(width) => (row * width, (row + 1) * width),
             Places::Short(offsets, width) => {
-                (offsets[row] as usize * width, offsets[row + 1] as usize * width)
+                (offsets[row].as_usize() * width, offsets[row + 1].as_usize() * width)
             }
             Places::Long(offsets, width) => {
-                (offsets[row] as usize * width, offsets[row + 1] as usize * width)
+                (offsets[row].as_usize() * width, offsets[row + 1].as_usize() * width)
             }
         };
         &self.values[from..to]

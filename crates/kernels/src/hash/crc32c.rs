@@ -1,6 +1,6 @@
-//! CRC-32C (Castagnoli), as TFRecord files check their records; by the processor's own instruction where it has one.
+//! CRC-32C (Castagnoli), as `TFRecord` files check their records; by the processor's own instruction where it has one.
 
-/// The CRC as TFRecord stores it: turned and moved, so that the CRC of bytes that hold a CRC is none of the weak
+/// The CRC as `TFRecord` stores it: turned and moved, so that the CRC of bytes that hold a CRC is none of the weak
 /// cases.
 #[must_use]
 pub fn masked_crc32c(bytes: &[u8]) -> u32 {
