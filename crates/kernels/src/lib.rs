@@ -27,6 +27,7 @@ pub mod removed_diff;
 pub mod routed;
 pub mod rows;
 pub mod shared;
+pub mod stats;
 pub mod text;
 pub mod tokenize;
 

@@ -34,6 +34,7 @@ mod routed;
 mod row_shards;
 mod rows;
 mod shard_file;
+mod stats;
 mod text;
 mod tokenizer;
 
