@@ -1,12 +1,12 @@
 /**
  * Private data stays where it came in: nothing a run writes beside its shards, and nothing `why` and `diff` tell,
- * holds what the step `pii` found, whether it masks, drops or only counts.
+ * holds what the step `pii` found, whether it masks, drops, routes or only counts.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type * as Facade from '../src/index.js'
-import { pipelineFile, testFolder } from './command.js'
+import { gristmill, pipelineFile, testFolder } from './command.js'
 import { place } from './corpora.js'
 import { askOracle } from './oracle.js'
 
@@ -25,11 +25,11 @@ const rows = [
   { id: 'clean', text: 'Nothing here is anybody’s business but the reader’s own.' },
 ]
 
-/** All that a run left but its shards and its unfinished work, as text. */
+/** All that a run left but its shards, the rows it was told to keep apart and its unfinished work, as text. */
 function writtenBy(out: string): string {
   const files = readdirSync(out, { recursive: true, encoding: 'utf8' })
   return files
-    .filter((file) => /\.(json|html|parquet|jsonl)$/u.test(file) && !file.startsWith('shards'))
+    .filter((file) => /\.(json|html|parquet|jsonl)$/u.test(file) && !/^(?:shards|routed)\b/u.test(file))
     .map((file) =>
       file.endsWith('.parquet')
         ? JSON.stringify(askOracle('read_parquet.py', { path: join(out, file) }))
@@ -47,6 +47,7 @@ test.each([
   ['mask', { action: 'mask' }],
   ['replace', { action: 'replace' }],
   ['drop', { action: 'drop' }],
+  ['route', { action: 'route' }],
   ['annotate', { mode: 'annotate' }],
 ])('pii that is to %s', { timeout: 60_000 }, async (name, how) => {
   const root = testFolder('private')
@@ -77,4 +78,46 @@ test.each([
   const changes = await diffRuns(before, after)
   expect(changes.changes.some(({ samples }) => samples.some(({ text }) => text !== undefined))).toBe(true)
   expectNone(JSON.stringify(changes), 'diff')
+})
+
+test('why finds a routed row by its id, says where it is and shows nothing of it', { timeout: 60_000 }, async () => {
+  const root = testFolder('private')
+  place(join(root, 'data/a.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  const steps = [{ normalize: { html: 'unescape' } }, { pii: { kinds: ['email', 'ip'], action: 'route' } }]
+  const file = pipelineFile(root, { source: { paths: 'data' }, steps, sink: 'jsonl' })
+  const out = join(root, 'run')
+  await runPipeline(await loadPipeline(file), { out, workers: 1 })
+  const routedTo = 'routed/pii/00000.parquet'
+  const lives = await whyRow(out, 'hidden')
+  expect(lives).toMatchObject([
+    {
+      id: 'hidden',
+      file: 'data/a.jsonl',
+      outcome: 'routed',
+      routed: { step: 'pii', rule: 'email', value: 6, file: routedTo },
+      removed: undefined,
+      text: undefined,
+      steps: [
+        { step: 'normalize', outcome: 'changed' },
+        { step: 'pii', outcome: 'routed' },
+      ],
+    },
+  ])
+  expectNone(JSON.stringify(lives), 'why hidden')
+  const { position } = lives[0]!
+  expect(await whyRow(out, `data/a.jsonl:${position}`)).toEqual(lives)
+  expect(await whyRow(out, 'clean')).toMatchObject([{ outcome: 'kept' }])
+  const said = await gristmill(['why', out, 'card'])
+  expect(said.stdout).toContain(`routed by pii: ip, to ${routedTo}`)
+  expectNone(said.stdout + said.stderr, 'why card')
+
+  // A run may be handed on without its routed rows.
+  rmSync(join(out, 'routed'), { recursive: true })
+  await expect(whyRow(out, 'hidden')).rejects.toMatchObject({
+    code: 'GM_ROW_MISSING',
+    hint: `${routedTo} is not at hand, so a routed row is found only by its place, as FILE:POSITION`,
+  })
+  const [unlisted] = await whyRow(out, `data/a.jsonl:${position}`)
+  expect(unlisted).toMatchObject({ outcome: 'left out', text: undefined })
+  expectNone(JSON.stringify(unlisted), 'why by place')
 })

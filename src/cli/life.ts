@@ -37,10 +37,12 @@ function renderLife(life: RowLife, paint: Paint): string {
   return lines.join('\n')
 }
 
-function outcome({ outcome: end, removed, shard, quarantined }: RowLife, paint: Paint): string {
+function outcome({ outcome: end, removed, routed, shard, quarantined }: RowLife, paint: Paint): string {
   switch (end) {
     case 'removed':
       return paint.bad(`removed by ${removed?.step}: ${removed?.rule}`)
+    case 'routed':
+      return paint.warn(`routed by ${routed?.step}: ${routed?.rule}, to ${routed?.file}`)
     case 'kept':
       return `kept${shard ? `, row ${formatCount(shard.row)} of ${shard.file}${shard.tokens === undefined ? '' : `, ${formatCount(shard.tokens)} tokens`}` : ''}`
     case 'quarantined':
@@ -54,7 +56,7 @@ function outcome({ outcome: end, removed, shard, quarantined }: RowLife, paint: 
 function stepRows({ step, outcome: end, measured, edits, textBytes, note }: ReplayedStep, paint: Paint): string[][] {
   const changed = textBytes ? `text ${formatCount(textBytes.before)} → ${formatCount(textBytes.after)} bytes` : ''
   const said = [changed, note ?? ''].filter((text) => text !== '').join(', ')
-  const verdict = end === 'removed' ? paint.bad(end) : end === 'not played' ? paint.warn(end) : end
+  const verdict = end === 'removed' || end === 'routed' ? paint.bad(end) : end === 'not played' ? paint.warn(end) : end
   return [
     [paint.accent(step), verdict, printable(said)],
     ...measured.map((one) => ['', '', measurement(one, paint)]),

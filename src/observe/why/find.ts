@@ -1,5 +1,5 @@
 /**
- * Finds a row in a finished run by its id: in the records of removed rows and in the shards.
+ * Finds a row in a finished run by its id: in the records of removed rows, among the routed rows and in the shards.
  *
  * Parquet files (removed rows, shards, the tables beside token shards) have a Bloom filter of the ids in each
  * row group, so that of ten million rows a few row groups are read. Other shards have one in `ids/`; those that it
@@ -30,7 +30,7 @@ const FOOTER_BYTES = 64 << 10
 const CHUNK_BYTES = 1 << 20
 const MAX_RECORD_BYTES = 2 ** 30
 
-/** Why a row was removed, as `removed/` has it. */
+/** Why a row was removed, as `removed/` has it, or routed, as `routed/` has it. */
 export interface RemovedRecord {
   readonly step: string
   readonly rule: string
@@ -41,6 +41,8 @@ export interface RemovedRecord {
   readonly cluster: { readonly name: string; readonly size: number } | undefined
   /** Kept with `keepRemovedText`. */
   readonly text: string | undefined
+  /** The file of `routed/` that holds the row; its text is read from none. */
+  readonly routedTo?: string
 }
 
 /** A row of the run. */
@@ -59,7 +61,7 @@ const NO_ROWS = /\.(bin|idx|bloom)$/u
 
 type Values = Record<string, unknown>
 
-/** All rows with an id, removed ones first, in the order of the run's files. */
+/** All rows with an id, removed ones first, then routed ones, in the order of the run's files. */
 export async function findById(
   store: ByteStore,
   manifest: Manifest,
@@ -70,6 +72,10 @@ export async function findById(
     const rows = await rowsOfParquet(store, { name, bytes }, id)
     return rows.map(({ row }) => removedRow(id, row))
   })
+  const routed = await mapConcurrent(manifest.routed ?? [], CONCURRENT_FILES, async ({ name, bytes, step }) => {
+    const rows = await rowsAtHand(store, { name, bytes }, id)
+    return rows.map(({ row }) => routedRow(id, name, step, row))
+  })
   const kept = await mapConcurrent(manifest.shards, CONCURRENT_FILES, async ({ files }) => {
     const filter = files.find(({ name }) => name.endsWith(ID_FILTER))
     if (filter && !bloomMayHold(await store.read(filter.name, 0, filter.bytes), id)) return []
@@ -79,7 +85,42 @@ export async function findById(
       : await rowsOfOther(store, { name, bytes }, id, context)
     return rows.map(({ row, at }) => keptRow(id, name, row, at, manifest.columns))
   })
-  return [...removed.flat(), ...kept.flat()]
+  return [...removed.flat(), ...routed.flat(), ...kept.flat()]
+}
+
+/** Rows of a file that a run may be handed on without, and that its owner alone may read. */
+async function rowsAtHand(
+  store: ByteStore,
+  file: { readonly name: string; readonly bytes: number },
+  id: string,
+): Promise<FoundRow[]> {
+  try {
+    return (await store.stat(file.name)) ? await rowsOfParquet(store, file, id) : []
+  } catch (error) {
+    if (error instanceof GristmillError && error.code === 'GM_IO') return []
+    throw error
+  }
+}
+
+function routedRow(id: string, name: string, step: string, row: Values): Found {
+  // Ours come before the user's columns, whatever they are called beside these.
+  const ours = (column: RegExp): unknown => row[Object.keys(row).find((key) => column.test(key)) ?? '']
+  return {
+    id,
+    file: String(ours(/^file(_\d+)?$/u)),
+    position: Number(ours(/^position(_\d+)?$/u)),
+    removed: {
+      step,
+      rule: String(row['routed_rule']),
+      value: row['routed_value'] as number | null,
+      threshold: null,
+      keeper: undefined,
+      cluster: undefined,
+      text: undefined,
+      routedTo: name,
+    },
+    shard: undefined,
+  }
 }
 
 function removedRow(id: string, row: Values): Found {
@@ -191,7 +232,7 @@ async function fetched(
 
 /** Columns that say what a row is; its document and the user's columns are looked up in the input. */
 const DESCRIBING =
-  /^((file|position|token_count)(_\d+)?|step|rule|value|threshold|keeper(_file|_position)?|cluster(_size)?)$/u
+  /^((file|position|token_count)(_\d+)?|step|rule|value|threshold|keeper(_file|_position)?|cluster(_size)?|routed_(rule|value))$/u
 
 function describing(file: ParquetFile): { name: string; source: string; type: ColumnType }[] {
   const isRemoved = file.columns().some(({ name }) => name === 'keeper_position')

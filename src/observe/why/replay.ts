@@ -19,7 +19,7 @@ import type { AnyStep, MapStep, Measured, Prepared, StepContext } from '../../st
 export interface ReplayedStep {
   /** Name in the records. */
   readonly step: string
-  readonly outcome: 'kept' | 'changed' | 'removed' | 'not played'
+  readonly outcome: 'kept' | 'changed' | 'removed' | 'routed' | 'not played'
   /** What it measured of the row. */
   readonly measured: readonly Measured[]
   /** What it changed in the text, by rule. */

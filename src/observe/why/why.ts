@@ -30,8 +30,12 @@ export interface ShownRow {
 }
 
 export interface RowLife extends ShownRow {
-  readonly outcome: 'kept' | 'removed' | 'quarantined' | 'left out'
-  readonly removed: Omit<RemovedRecord, 'text' | 'keeper'> | undefined
+  readonly outcome: 'kept' | 'removed' | 'routed' | 'quarantined' | 'left out'
+  readonly removed: Omit<RemovedRecord, 'text' | 'keeper' | 'routedTo'> | undefined
+  /** The step that took the row to a file of `routed/`; its text is nowhere else, and not here. */
+  readonly routed:
+    | { readonly step: string; readonly rule: string; readonly value: number | null; readonly file: string }
+    | undefined
   /** The row that stayed in its place. */
   readonly keeper: ShownRow | undefined
   readonly shard: Found['shard']
@@ -71,7 +75,17 @@ export async function whyRow(run: string, id: string, context: WhyContext): Prom
   const place = placeOf(id, manifest)
   const life = place && (await byPlace(store, manifest, place, { context, reader, teller }))
   if (life) return life
-  throw new GristmillError('GM_ROW_MISSING', `${run} has no row '${id}'`)
+  throw new GristmillError('GM_ROW_MISSING', `${run} has no row '${id}'`, await routedHint(store, manifest))
+}
+
+/** Routed rows have no record but the files that a run may be handed on without. */
+async function routedHint(store: ByteStore, { routed = [] }: Manifest): Promise<{ hint?: string }> {
+  for (const { name } of routed) {
+    if (!(await store.stat(name))) {
+      return { hint: `${name} is not at hand, so a routed row is found only by its place, as FILE:POSITION` }
+    }
+  }
+  return {}
 }
 
 interface Place {
@@ -141,6 +155,7 @@ const bare = ({ file, position }: Place): RowLife => ({
   position,
   outcome: 'left out',
   removed: undefined,
+  routed: undefined,
   keeper: undefined,
   shard: undefined,
   quarantined: undefined,
@@ -164,15 +179,14 @@ class Teller {
   /** A row by what the run's files say alone. */
   list(found: Found): RowLife {
     const { id, file, position, removed, shard } = found
-    const { text: _text, keeper, ...record } = removed ?? { text: undefined, keeper: undefined }
-    return {
-      ...bare({ file, position }),
-      id,
-      outcome: removed ? 'removed' : 'kept',
-      removed: removed && (record as RowLife['removed']),
-      keeper: keeper && { ...keeper, text: undefined },
-      shard,
+    const life = { ...bare({ file, position }), id }
+    if (removed === undefined) return { ...life, outcome: 'kept', shard }
+    const { text: _text, keeper, routedTo, ...record } = removed
+    if (routedTo !== undefined) {
+      const { step, rule, value } = record
+      return { ...life, outcome: 'routed', routed: { step, rule, value, file: routedTo } }
     }
+    return { ...life, outcome: 'removed', removed: record, keeper: keeper && { ...keeper, text: undefined } }
   }
 
   /** A row with what its input and the steps say. */
@@ -233,7 +247,8 @@ class Teller {
       notes.push(`played again, ${steps.at(-1)!.step} removes the row, which the run kept`)
     }
     const keeper = await this.#keeper(found, notes)
-    return { ...life, steps, text: await this.#shown(played.text, notes), keeper, notes }
+    const text = life.outcome === 'routed' ? undefined : await this.#shown(played.text, notes)
+    return { ...life, steps, text, keeper, notes }
   }
 
   /** The kept row as it came to the step that compared the two. */
@@ -280,9 +295,9 @@ class Teller {
   }
 }
 
-const recordedStep = ({ step, rule, value, threshold }: RemovedRecord): ReplayedStep => ({
+const recordedStep = ({ step, rule, value, threshold, routedTo }: RemovedRecord): ReplayedStep => ({
   step,
-  outcome: 'removed',
+  outcome: routedTo === undefined ? 'removed' : 'routed',
   measured: [{ rule, value, ...(threshold !== null && { threshold }), passes: false }],
   edits: [],
 })
@@ -304,5 +319,5 @@ function withRecord(steps: readonly ReplayedStep[], removed: RemovedRecord, note
   const measured = same
     ? last.measured.map((one) => (one.rule === removed.rule ? recorded.measured[0]! : one))
     : [...others, recorded.measured[0]!]
-  return [...steps.slice(0, -1), { ...last, outcome: 'removed', measured }]
+  return [...steps.slice(0, -1), { ...last, outcome: recorded.outcome, measured }]
 }
