@@ -13,6 +13,7 @@ import { startS3 } from './servers/s3.js'
 const steps = [
   'exact-dedup',
   { shuffle: { seed: 5 } },
+  { stats: { ngrams: [1, 2] } },
   { tokenize: { tokenizer: './tokenizer.json' } },
   { pack: { length: 256 } },
 ]

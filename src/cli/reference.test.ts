@@ -79,11 +79,17 @@ test('docs/run-directory.md has every key of manifest.json and metrics.json, and
     totals: { ...manifest.totals, routed: 1 },
     routed: [{ ...manifest.removed[0]!, step: 'pii' }],
     indexes: [{ step: 'a', kind: 'exact', compares: null, files: manifest.removed }],
+    statistics: manifest.removed,
     against: [{ step: 'a', run: 'b', rows: 1, checksum: '0' }],
   }
   const counts = { groups: 1, candidates: 2, largest: 2, compared: 1, overflow: 0 }
   const stages = [{ ...ordinary.stages[0]!, counts }]
-  const metrics: Required<Metrics> = { ...ordinary, stages, edits: ordinary.edits! }
+  const metrics: Required<Metrics> = {
+    ...ordinary,
+    stages,
+    edits: ordinary.edits!,
+    statistics: ordinary.statistics!,
+  }
   const page = read('run-directory.md')
   expect(documentedKeys(page, 'manifest.json')).toEqual(keysOf(whole).sort())
   expect(documentedKeys(page, 'metrics.json')).toEqual(keysOf(metrics).sort())

@@ -1,7 +1,7 @@
 /**
  * A stage's map steps at work: batches go through them one by one, each step counted and timed.
  */
-import type { NativeGroupCounts, NativeStepGroups } from '../../native/index.js'
+import type { NativeFinishedFile, NativeGroupCounts, NativeStepGroups } from '../../native/index.js'
 import { GristmillError } from '../core/errors.js'
 import type { Batch } from '../kernels/batch.js'
 import { addon, native } from '../kernels/native.js'
@@ -48,6 +48,14 @@ export class Chain implements Disposable {
     const of = (what: 'entered' | 'removed'): NativeStepGroups[] =>
       this.#steps.map(({ label }, index) => this.#groups[index]![what](label))
     return { entered: of('entered'), removed: of('removed') }
+  }
+
+  /** What steps gathered over the task's rows, each in the file `<base>.<step>.gathered`. */
+  gathered(base: string): (NativeFinishedFile & { readonly step: string })[] {
+    return this.#runners.flatMap((runner, index) => {
+      const { label } = this.#steps[index]!
+      return runner.finish ? [{ ...runner.finish(`${base}.${label}.gathered`), step: label }] : []
+    })
   }
 
   /** Rows steps made out of one row, beyond the first. */

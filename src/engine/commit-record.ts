@@ -9,8 +9,8 @@ import type { DecideResult, MapResult, PackResult, TaskResult } from './task.js'
 function writtenBy(result: TaskResult): { readonly path: string; readonly bytes: number; readonly checksum: string }[] {
   if (result.kind === 'decide') return []
   if (result.kind === 'pack') return Object.values(result.window.files)
-  const { shards, removed, edits, routed = [], quarantine, index } = result
-  return [...shards.flatMap((shard) => shard.files), removed, edits, ...routed, quarantine, index].filter(
+  const { shards, removed, edits, routed = [], gathered = [], quarantine, index } = result
+  return [...shards.flatMap((shard) => shard.files), removed, edits, ...routed, ...gathered, quarantine, index].filter(
     (file) => file !== undefined,
   )
 }
@@ -69,6 +69,7 @@ function withPaths(result: TaskResult, change: (file: string) => string): TaskRe
         shards: result.shards.map((shard) => ({ ...shard, files: shard.files.map(at) })),
         removed: result.removed && at(result.removed),
         ...(result.routed && { routed: result.routed.map(at) }),
+        ...(result.gathered && { gathered: result.gathered.map(at) }),
         edits: result.edits && at(result.edits),
         quarantine: result.quarantine && at(result.quarantine),
         spill: result.spill && at(result.spill),

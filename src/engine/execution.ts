@@ -6,12 +6,12 @@
  */
 import { rm } from 'node:fs/promises'
 import { GristmillError } from '../core/errors.js'
-import type { RunEvent, StageMetrics, StepMetrics } from '../observe/metrics.js'
+import type { GroupMetrics, RunEvent, StageMetrics, StepMetrics } from '../observe/metrics.js'
 import { commitOf, decideResultOf, filesOf, mapResultOf, packResultOf } from './commit-record.js'
 import { addCounts, addStepMetrics } from './counters.js'
 import { type DecideRound, decideRounds, type DoneDecision, type PlannedDecision } from './decide.js'
 import type { MemoryGuard } from './memory.js'
-import { type Allowance, findEmptied, GroupTally, guardError } from './guard.js'
+import { type Allowance, findEmptied, GroupTally, guardError, withGroups } from './guard.js'
 import { type Boundary, labelsAt, type Plan, type Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import type { RunDirectory } from './run-directory.js'
@@ -41,6 +41,8 @@ export class Execution {
   /** Outcomes of each stage, in order. */
   readonly outcomes: Outcome[][] = []
   readonly stages: StageMetrics[] = []
+  /** Rows by source and language that entered each step, and those it removed. */
+  readonly shares: (GroupMetrics & { readonly step: string })[] = []
   tasksRun = 0
   tasksSkipped = 0
 
@@ -330,6 +332,7 @@ export class Execution {
       // A commit of an earlier version has no counts.
       if (result.groups) tally.add(result.groups)
     }
+    for (const step of steps) this.shares.push(...tally.ofStep(step).map((group) => ({ step, ...group })))
     const metrics = this.stages.at(-1)!
     this.stages[this.stages.length - 1] = withGroups(metrics, steps, tally)
     const guarded = steps.filter((label) => prepared.steps.find((step) => step.label === label)?.spec.guard !== 'off')
@@ -366,15 +369,6 @@ export class Execution {
 function indexedDedup(stage: Stage | undefined): StageSetup['indexed'] {
   const dedup = stage?.boundary?.dedup
   return dedup && dedup.kind !== 'parts' && dedup.index ? dedup : undefined
-}
-
-/** The metrics of a stage with the counts by source and language; a boundary's steps have none of their own. */
-function withGroups(metrics: StageMetrics, steps: readonly string[], tally: GroupTally): StageMetrics {
-  const counted = metrics.steps.map((step) => {
-    const groups = steps.includes(step.step) ? tally.ofStep(step.step) : []
-    return groups.length > 0 ? { ...step, groups } : step
-  })
-  return { ...metrics, steps: counted }
 }
 
 /** The failure to report: interruptions of other tasks follow from it. */

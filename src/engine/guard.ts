@@ -9,7 +9,7 @@
 import type { NativeStepGroups } from '../../native/index.js'
 import { GristmillError } from '../core/errors.js'
 import { formatCount, formatPercent } from '../core/units.js'
-import type { GroupMetrics } from '../observe/metrics.js'
+import type { GroupMetrics, StageMetrics } from '../observe/metrics.js'
 
 /** Rows of a value below which nothing is judged. */
 export const GUARD_ROWS = 1000
@@ -65,14 +65,14 @@ export class GroupTally {
     for (const column of this.#leftOut) this.#columns.delete(column)
   }
 
-  /** The counts of a step, by column and value; the steps in which no row of a value left are left out. */
+  /** The counts of a step, by column and value. */
   ofStep(step: string): GroupMetrics[] {
     const found: GroupMetrics[] = []
     for (const [column, values] of [...this.#columns].toSorted(byKey)) {
       for (const [value, steps] of [...values].toSorted(byKey)) {
         const counts = steps.get(step)
         // Rows that the step removed but that did not enter with the value (it sets the column itself) have no share.
-        if (counts && counts.removed > 0 && counts.rowsIn > 0) found.push({ column, value, ...counts })
+        if (counts && counts.rowsIn > 0) found.push({ column, value, ...counts })
       }
     }
     return found
@@ -85,6 +85,15 @@ function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   let value = map.get(key)
   if (value === undefined) map.set(key, (value = make()))
   return value
+}
+
+/** The metrics of a stage with what steps removed by source and language; a boundary's steps have none of their own. */
+export function withGroups(metrics: StageMetrics, steps: readonly string[], tally: GroupTally): StageMetrics {
+  const counted = metrics.steps.map((step) => {
+    const groups = steps.includes(step.step) ? tally.ofStep(step.step).filter(({ removed }) => removed > 0) : []
+    return groups.length > 0 ? { ...step, groups } : step
+  })
+  return { ...metrics, steps: counted }
 }
 
 /** A step that removed nearly all rows of a value. */

@@ -119,6 +119,8 @@ export interface Manifest {
   /** `quarantine/NNNNN.jsonl` */
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
   readonly indexes: readonly ManifestIndex[]
+  /** `stats/STEP/NAME.parquet`, `stats/shares.parquet`; absent in runs of versions that had none. */
+  readonly statistics?: readonly (ManifestFile & { readonly rows: number })[]
   /** Earlier runs whose rows were compared with. */
   readonly against: readonly {
     readonly step: string

@@ -129,6 +129,7 @@ function finish(
   const routed = native(() => chain.routed.finish()).map(({ file, ...of }) => ({ ...file, ...of }))
   const edits =
     editRecords > 0 ? { ...native(() => chain.edits.finish(`${base}.edits.parquet`)), rows: editRecords } : undefined
+  const gathered = chain.gathered(base)
   const quarantined = quarantine.finish()
   tally.write.busyMs += performance.now() - start
   tally.write.rowsOut = tally.rowsOut
@@ -157,6 +158,7 @@ function finish(
     edits,
     edited,
     groups,
+    ...(gathered.length > 0 && { gathered }),
     quarantine: quarantined,
     spill: written.spill,
     keys: written.keys,

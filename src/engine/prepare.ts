@@ -83,6 +83,7 @@ export async function preparePipeline(
     const sample = await sampleRows({ source, splits, sourceColumns, sourceOptions, where, stores, signal })
     return runChain(sample, before, registry, definition)
   })
+  refuseShownTexts(spec.steps, registry)
   const columns = steps.at(-1)?.columns ?? sourceColumns
   const sink = registry.sinks.get(spec.sink.format)
   if (!sink) throw new GristmillError('GM_CONFIG', `there is no sink format '${spec.sink.format}'`)
@@ -106,7 +107,7 @@ export async function preparePipeline(
     where,
     sourceIdentity: { format: source.name, options: sourceOptions, columns: sourceColumns, where },
     steps,
-    textsKeptBy: spec.keepRemovedText ? textsKeptBy(spec.steps, registry) : [],
+    textsKeptBy: spec.keepRemovedText ? mayShowTexts(spec.steps, registry) : [],
     sink,
     columns,
     vocabularySize: (tokenizer?.payload as { vocabularySize?: number } | undefined)?.vocabularySize,
@@ -207,12 +208,26 @@ export function labelsOf(steps: readonly StepSpec[]): string[] {
  * Labels of the steps after the last that finds private data. Before and in such a step a text may hold some; after
  * one that only counts it, too.
  */
-function textsKeptBy(steps: readonly StepSpec[], registry: Registry): string[] {
+function mayShowTexts(steps: readonly StepSpec[], registry: Registry): string[] {
   const isPrivate = ({ name }: StepSpec): boolean => registry.steps.get(name)?.private === true
   const onlyCounts = ({ config }: StepSpec): boolean =>
     (config as { readonly mode?: unknown } | null)?.mode === 'annotate'
   if (steps.some((step) => isPrivate(step) && onlyCounts(step))) return []
   return labelsOf(steps).slice(steps.findLastIndex(isPrivate) + 1)
+}
+
+/** Pieces of texts in which private data is still to be found may be in no record and no report. */
+function refuseShownTexts(steps: readonly StepSpec[], registry: Registry): void {
+  const may = mayShowTexts(steps, registry)
+  for (const [index, label] of labelsOf(steps).entries()) {
+    const { name, config } = steps[index]!
+    if (may.includes(label) || registry.steps.get(name)?.showsText?.(config) !== true) continue
+    throw new GristmillError(
+      'GM_CONFIG',
+      `steps[${index}].${name}: it would show pieces of texts that may hold private data`,
+      { hint: 'move it after the step that masks or removes private data, or count no n-grams' },
+    )
+  }
 }
 
 function needsSample(step: StepSpec): boolean {

@@ -4,6 +4,7 @@
  */
 import type { NativeFinishedFile } from '../../native/index.js'
 import { ID_FILTER } from '../kernels/columnar.js'
+import type { GatheredFile } from './gather.js'
 import type { ManifestFile, ManifestPack, ManifestShard } from './manifest.js'
 import type { Publication } from './run-directory.js'
 import type { MapResult } from './task.js'
@@ -18,6 +19,7 @@ export interface PublicationPlan {
   readonly quarantine: readonly (ManifestFile & { readonly rows: number })[]
   /** Index files by the deduplication that left them. */
   readonly indexes: ReadonlyMap<string, readonly (ManifestFile & { readonly rows: number })[]>
+  readonly statistics: readonly (ManifestFile & { readonly rows: number })[]
 }
 
 export interface PackedFiles {
@@ -32,6 +34,7 @@ const numbered = (index: number): string => String(index).padStart(5, '0')
 export function publicationOf(
   stages: readonly (readonly Outcome[])[],
   packs: PackedFiles | undefined,
+  gathered: readonly GatheredFile[],
 ): PublicationPlan {
   const moves: Publication[] = []
   const move = (path: string, to: string): string => {
@@ -90,7 +93,8 @@ export function publicationOf(
     files.push({ name: move(path, `index/${step}/${numbered(files.length)}.parquet`), rows, bytes, checksum, blocks })
   }
   for (const { from, name } of packs?.files ?? []) move(from, name)
-  return { moves, shards, removed, edits, routed, quarantine, indexes }
+  const statistics = gathered.map(({ from, ...file }) => ({ ...file, name: move(from, file.name) }))
+  return { moves, shards, removed, edits, routed, quarantine, indexes, statistics }
 }
 
 /** The rows that each step routed, in a folder of its own. */

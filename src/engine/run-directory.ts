@@ -236,7 +236,17 @@ export class RunDirectory {
       const [there, back] = await Promise.all([this.store.stat(to), this.store.stat(from)])
       if (there && !back) await this.store.move(to, from)
     }
-    for (const folder of ['shards/', 'ids/', 'packs/', 'removed/', 'edits/', 'routed/', 'quarantine/', 'index/']) {
+    for (const folder of [
+      'shards/',
+      'ids/',
+      'packs/',
+      'removed/',
+      'edits/',
+      'routed/',
+      'quarantine/',
+      'index/',
+      'stats/',
+    ]) {
       await this.store.deleteAll(folder)
     }
     await this.store.delete(PUBLISHED)
@@ -270,7 +280,8 @@ export class RunDirectory {
     if (!finished) return false
     const groups = [...manifest.shards, ...manifest.packs].flatMap((group) => group.files)
     const indexes = manifest.indexes.flatMap((index) => index.files)
-    const rows = [...manifest.removed, ...(manifest.edits ?? []), ...(manifest.routed ?? [])]
+    const { edits = [], routed = [], statistics = [] } = manifest
+    const rows = [...manifest.removed, ...edits, ...routed, ...statistics]
     const files = [...groups, ...rows, ...manifest.quarantine, ...indexes]
     const found = await mapConcurrent(files, CONCURRENT_LOOKS, async ({ name }) => this.store.stat(name))
     if (!files.every(({ bytes }, index) => found[index]?.bytes === bytes)) return false

@@ -9,6 +9,7 @@ import type { Metrics, RunEvent } from '../observe/metrics.js'
 import { againstOf } from './against.js'
 import { bundleModule, writeBundle } from './bundle.js'
 import { Execution } from './execution.js'
+import { gather } from './gather.js'
 import { type Allowance, parseAllowance } from './guard.js'
 import { identityOf } from './identity.js'
 import type { Manifest, ManifestAttempt } from './manifest.js'
@@ -70,7 +71,7 @@ export async function executeRun(
     refuseItself(prepared, store)
     const lock = await lockStore(store)
     try {
-      return await new Run({ prepared, plan, store, memory, signal, emit, options }).run()
+      return await new Run({ prepared, registry, plan, store, memory, signal, emit, options }).run()
     } finally {
       lock.release()
     }
@@ -101,6 +102,7 @@ function refuseItself({ against }: PreparedPipeline, { url }: ByteStore): void {
 
 interface RunContext {
   readonly prepared: PreparedPipeline
+  readonly registry: Registry
   readonly plan: Plan
   readonly store: ByteStore
   readonly memory: ReturnType<typeof planMemory>
@@ -193,7 +195,8 @@ class Run {
       const outcomes = await execution.run()
       const packs = plan.pack ? await packShards(plan.pack, outcomes, execution, directory) : undefined
       await directory.dropCommits(execution.tasks)
-      const publication = publicationOf(execution.outcomes, packs)
+      const gathered = await gather(this.#context, execution, directory)
+      const publication = publicationOf(execution.outcomes, packs, gathered.files)
       await directory.publish(publication.moves)
       const attempts = [...past, end('done')]
       const summary = {
@@ -201,6 +204,7 @@ class Run {
         execution,
         publication,
         packs,
+        gathered,
         attempts,
         started: this.#startedAt,
         seconds: (performance.now() - this.#started) / 1000,

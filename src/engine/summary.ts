@@ -4,6 +4,7 @@
 import type { Histogram, Metrics, StepMetrics } from '../observe/metrics.js'
 import { againstOf, comparedBy } from './against.js'
 import type { Execution } from './execution.js'
+import type { Gathered } from './gather.js'
 import { identityOf } from './identity.js'
 import type { Manifest, ManifestAttempt, ManifestIndex } from './manifest.js'
 import type { MemoryPlan } from './memory.js'
@@ -18,6 +19,7 @@ export interface Summary {
   readonly execution: Execution
   readonly publication: PublicationPlan
   readonly packs: PackedFiles | undefined
+  readonly gathered: Gathered
   readonly attempts: readonly ManifestAttempt[]
   readonly memory: MemoryPlan
   readonly started: Date
@@ -86,6 +88,7 @@ export function makeManifest(summary: Summary): Manifest {
     edits: publication.edits,
     quarantine: publication.quarantine,
     indexes: indexesOf(summary),
+    statistics: publication.statistics,
     against: againstOf(prepared.against),
     exitCode: bad ? 3 : 0,
   }
@@ -142,6 +145,7 @@ export function makeMetrics(summary: Summary): Metrics {
       splitDocuments: packs.pack.splitDocuments,
       truncatedTokens: packs.pack.truncatedTokens,
     },
+    statistics: summary.gathered.statistics,
     memory: summary.memorySamples,
     bottleneck: bottleneckOf(execution.stages.flatMap((stage) => stage.steps)),
   }

@@ -209,6 +209,8 @@ export interface MapResult {
   readonly edited: readonly NativeEditCount[]
   /** Rows by `source` and `lang`: what entered each step, what each removed. */
   readonly groups: TaskGroups
+  /** What steps gathered over the task's rows; absent where none does. */
+  readonly gathered?: readonly (NativeFinishedFile & { readonly step: string })[]
   readonly quarantine:
     | (NativeFinishedFile & { readonly rows: number; readonly codes: Readonly<Record<string, number>> })
     | undefined

@@ -2,6 +2,7 @@
  * `metrics.json`: what a run measured. The report is drawn from nothing else, and `--json` events carry
  * parts of it.
  */
+import type { Statistics } from '../kernels/stats.js'
 
 export interface StepMetrics {
   /** Name of the step; `read`, `spill`, `write` and the like for the engine's own. */
@@ -103,6 +104,8 @@ export interface Metrics {
   readonly quarantine: readonly { readonly code: string; readonly rows: number }[]
   readonly lengths: Histogram | undefined
   readonly packing: PackingMetrics | undefined
+  /** What `stats` steps counted, by step; absent in runs of versions that had none. */
+  readonly statistics?: readonly (Statistics & { readonly step: string })[]
   /** Resident memory of the process over the run. */
   readonly memory: readonly { readonly seconds: number; readonly rssBytes: number }[]
   /** The step that bounded the run, and how one sees it. */

@@ -9,6 +9,7 @@ import { lengths, memory } from './report/charts.js'
 import { document } from '../core/page/document.js'
 import { html } from '../core/page/html.js'
 import { nearDuplicates, packing, reasons } from './report/rows.js'
+import { statistics } from './report/stats.js'
 import { bottleneck, throughput, whereTimeWent } from './report/time.js'
 import { head, rowsAccount, tiles } from './report/totals.js'
 
@@ -21,7 +22,7 @@ export function renderReport(metrics: Metrics): string {
     </div>
     ${throughput(metrics)}
     <div class="pair">${lengths(metrics)}${memory(metrics)}</div>
-    ${reasons(metrics)} ${nearDuplicates(metrics)}
+    ${reasons(metrics)} ${nearDuplicates(metrics)} ${statistics(metrics)}
     <footer>
       The numbers are those of <code>metrics.json</code>; <code>manifest.json</code> lists every file with its
       checksums. MB is 10⁶ bytes, MiB 2²⁰.

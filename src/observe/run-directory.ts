@@ -6,7 +6,17 @@ import type { ByteStore } from '../io/store.js'
 export const MANIFEST = 'manifest.json'
 
 /** Folders whose every file the manifest lists. */
-export const LISTED_FOLDERS = ['shards', 'ids', 'packs', 'removed', 'edits', 'routed', 'quarantine', 'index'] as const
+export const LISTED_FOLDERS = [
+  'shards',
+  'ids',
+  'packs',
+  'removed',
+  'edits',
+  'routed',
+  'quarantine',
+  'index',
+  'stats',
+] as const
 
 export type RunState =
   | { readonly state: 'finished'; readonly manifest: Manifest }
@@ -51,5 +61,6 @@ export function manifestFiles(manifest: Manifest): ManifestFile[] {
     ...(manifest.edits ?? []),
     ...manifest.quarantine,
     ...manifest.indexes.flatMap((index) => index.files),
+    ...(manifest.statistics ?? []),
   ]
 }

@@ -194,7 +194,8 @@ async function countFindings(
     await check(`packs/${pack.length}`, names, () => packProblem(store, pack, manifest.shards))
   }
   const indexed = manifest.indexes.flatMap((index) => index.files)
-  const records = [...manifest.removed, ...(manifest.edits ?? []), ...(manifest.routed ?? []), ...indexed]
+  const { removed, edits = [], routed = [], statistics = [] } = manifest
+  const records = [...removed, ...edits, ...routed, ...indexed, ...statistics]
   for (const { name, rows } of records) await check(name, [name], () => parquetProblem(store, name, rows))
   for (const { name, rows } of manifest.quarantine) await check(name, [name], () => linesProblem(store, name, rows))
   return findings

@@ -25,6 +25,7 @@ import type { PackConfig } from '../steps/pack.js'
 import type { PiiConfig } from '../steps/pii.js'
 import type { SampleConfig } from '../steps/sample.js'
 import type { ShuffleConfig } from '../steps/shuffle.js'
+import type { StatsConfig } from '../steps/stats.js'
 import type { TokenizeConfig } from '../steps/tokenize.js'
 import type { UrlFilterConfig } from '../steps/url-filter.js'
 import type { Explanation } from '../engine/explain.js'
@@ -178,6 +179,11 @@ export class Draft<R extends object = AnyRow> {
   /** Removes rows whose text is nearly that of another one. */
   minhashDedup(options: Options<MinhashDedupConfig> = {}): Draft<R> {
     return this.#step('minhash-dedup', options)
+  }
+
+  /** Counts documents, their lengths and n-grams, by source and language; changes nothing. */
+  stats(options: Options<StatsConfig> = {}): Draft<R> {
+    return this.#step('stats', options)
   }
 
   /** Shuffles all rows. */

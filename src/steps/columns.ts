@@ -3,6 +3,7 @@
  */
 import { GristmillError, nearest } from '../core/errors.js'
 import type { Columns } from '../kernels/batch.js'
+import type { PrepareContext } from './step.js'
 
 /** The column of that name; an error that names the nearest one when there is none. */
 export function findColumn(columns: Columns, name: string, place: string): Columns[number] {
@@ -14,6 +15,14 @@ export function findColumn(columns: Columns, name: string, place: string): Colum
   throw new GristmillError('GM_COLUMN_MISSING', `${place}: there is no column '${name}'${advice}`, {
     hint: `the columns are ${names.join(', ')}`,
   })
+}
+
+/** Refuses a column that is not there or holds no text. */
+export function checkText(column: string, { columns, place }: Pick<PrepareContext, 'columns' | 'place'>): void {
+  const { type } = findColumn(columns, column, place)
+  if (type !== 'string') {
+    throw new GristmillError('GM_COLUMN_TYPE', `${place}: column '${column}' is ${type}, not text`)
+  }
 }
 
 /** Refuses a name that a step may not give to a column. */

@@ -23,6 +23,7 @@ import { rename } from './rename.js'
 import { sample } from './sample.js'
 import { select } from './select.js'
 import { shuffle } from './shuffle.js'
+import { stats } from './stats.js'
 import type { AnyStep } from './step.js'
 import { tokenize } from './tokenize.js'
 import { urlFilter } from './url-filter.js'
@@ -49,6 +50,7 @@ const TABLE = [
   lineFilter,
   badWords,
   exactDedup,
+  stats,
   sample,
   shuffle,
   chunk,

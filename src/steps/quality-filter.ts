@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { GristmillError } from '../core/errors.js'
 import type { Columns, ColumnType } from '../kernels/batch.js'
 import { type FilterSettings, type LanguageSets, type LimitSet, QualityFilter } from '../kernels/quality.js'
-import { findColumn, withColumns } from './columns.js'
+import { checkText, withColumns } from './columns.js'
 import { type PublishedLimits, publishedLimits } from './published-limits.js'
 import { type MapStep, type PrepareContext, defineMapStep } from './step.js'
 
@@ -181,13 +181,6 @@ function columnsAfter<Config extends CommonConfig>(
   )
 }
 
-function checkText(column: string, { columns, place }: PrepareContext): void {
-  const { type } = findColumn(columns, column, place)
-  if (type !== 'string') {
-    throw new GristmillError('GM_COLUMN_TYPE', `${place}: column '${column}' is ${type}, not text`)
-  }
-}
-
 /** English is set 0, languages without published limits are set 1, the others follow. */
 function languageSets(config: CommonConfig, context: PrepareContext): LanguageSets {
   const codes: Record<string, number> = {}
@@ -202,7 +195,7 @@ function languageSets(config: CommonConfig, context: PrepareContext): LanguageSe
 
 /** Where the language of a row is found. */
 export function languageOf(
-  { languageColumn, language }: CommonConfig,
+  { languageColumn, language }: Pick<CommonConfig, 'languageColumn' | 'language'>,
   context: PrepareContext,
 ): Pick<LanguageSets, 'column' | 'fixed'> {
   if (languageColumn !== undefined) checkText(languageColumn, context)

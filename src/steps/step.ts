@@ -5,8 +5,9 @@
  * each worker for each task. What `prepare` returns crosses to the workers, so it is plain data.
  */
 import type { z } from 'zod'
-import type { NativeEdits, NativeRemovedLog, NativeRoutedRows } from '../../native/index.js'
+import type { NativeEdits, NativeFinishedFile, NativeRemovedLog, NativeRoutedRows } from '../../native/index.js'
 import type { Batch, Columns } from '../kernels/batch.js'
+import type { MergedStats } from '../kernels/stats.js'
 
 export interface PrepareContext {
   /** Columns that come in. */
@@ -54,6 +55,8 @@ export interface StepRunner extends Disposable {
    * old). May be asynchronous: a user's function may wait.
    */
   run(batch: Batch): Batch | undefined | Promise<Batch | undefined>
+  /** Writes what was gathered of the task's rows, for the step's `gather`; called once, after the last batch. */
+  finish?(file: string): NativeFinishedFile
 }
 
 /** A rule of a step held against one row, for `gristmill why`. */
@@ -80,6 +83,8 @@ interface StepDocs<Config> {
    * only as the step leaves them with `action: mask`, which its configuration must know.
    */
   readonly private?: boolean
+  /** Whether the step puts pieces of texts where records and reports are. */
+  showsText?(config: Config): boolean
 }
 
 /** A step that sees one batch at a time. */
@@ -92,6 +97,11 @@ export interface MapStep<Config, Payload> extends StepDocs<Config> {
    * callee's to change. A step whose configuration knows `mode: annotate` needs none: its columns are shown.
    */
   measure?(payload: Payload, batch: Batch, context: StepContext): readonly Measured[]
+  /**
+   * Adds up what runners of all tasks gathered (`StepRunner.finish`), in the order of the tasks, into files
+   * `<prefix><name>.parquet` of the run.
+   */
+  gather?(payload: Payload, files: readonly string[], prefix: string): Promise<MergedStats>
 }
 
 /** A step that needs the whole data; the engine carries it out by name (see `engine/plan.ts`). */

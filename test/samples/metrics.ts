@@ -1,4 +1,5 @@
 /** Metrics of runs that never were: an ordinary one, an empty one, and one as large as they come. */
+import type { GroupStatistics } from '../../src/kernels/stats.js'
 import type { Metrics, StepMetrics } from '../../src/observe/metrics.js'
 
 const step = (
@@ -10,6 +11,31 @@ const step = (
 
 const bins = (counts: readonly number[]): { from: number; to: number; count: number }[] =>
   counts.map((count, at) => ({ from: at === 0 ? 0 : 2 ** (at - 1), to: 2 ** at, count }))
+
+/** Statistics of so many groups of two columns. */
+function statistics(groups: number, rows: number, ngram: string): NonNullable<Metrics['statistics']>[number] {
+  const of = (column: string | null, value: string | null, share: number): GroupStatistics => ({
+    column,
+    value,
+    rows: Math.round(rows * share),
+    withoutText: column === null ? 12 : 0,
+    lengths: (['bytes', 'characters', 'words'] as const).map((unit, at) => ({
+      unit,
+      total: Math.round(rows * share * (4812 >> (at * 2))),
+      bins: bins([0, 0, 0, 1, 5, 0, 220, 800, 1200, 600, 90, 3]).filter(({ count }) => count > 0),
+    })),
+    ngrams: [1, 2, 3].map((n) => ({
+      n,
+      total: 48_120_000 - n,
+      maxError: n === 3 ? 412 : 0,
+      top: Array.from({ length: 20 }, (_, at) => [`${ngram} ${'of the '.repeat(n)}${at}`, 90_000 - 4000 * at] as const),
+    })),
+  })
+  const values = (column: string): GroupStatistics[] =>
+    Array.from({ length: groups }, (_, at) => of(column, `${column}-${at}`, 1 / (at + 2)))
+  const all = [of(null, null, 1), ...values('source'), ...values('lang')]
+  return { step: 'stats', groups: all, moreGroups: groups, leftOut: ['host'] }
+}
 
 export const ordinary: Metrics = {
   schemaVersion: 1,
@@ -93,6 +119,7 @@ export const ordinary: Metrics = {
     splitDocuments: 11_284,
     truncatedTokens: 0,
   },
+  statistics: [statistics(3, 96_408, 'one')],
   memory: Array.from({ length: 123 }, (_, at) => ({
     seconds: at * 0.5,
     rssBytes: Math.round((120 + 360 * (1 - Math.exp(-at / 6)) + 60 * Math.sin(at / 5) + (at > 40 ? 90 : 0)) * 2 ** 20),
@@ -130,6 +157,7 @@ export const empty: Metrics = {
   edits: [],
   quarantine: [],
   lengths: { unit: 'tokens', bins: [] },
+  statistics: [{ step: 'stats', groups: [], moreGroups: 0, leftOut: [] }],
   packing: {
     length: 2048,
     strategy: 'concat',
@@ -171,6 +199,7 @@ export const huge: Metrics = {
     outputBytes: 4_000_000_000_000,
   },
   removals: rules,
+  statistics: [statistics(50, 1_234_567_890, '<img src=x onerror="alert(`&`)">')],
   quarantine: [{ code: 'json-syntax', rows: 12 }],
   lengths: {
     unit: 'bytes',

@@ -69,6 +69,7 @@ td.bar > i { height: .7rem; border-radius: 2px; background: var(--data); min-wid
 tr.strong th, tr.strong td { font-weight: 600; }
 tr.strong td.bar > i { background: var(--strong); }
 
+h3 { font-size: .875rem; font-weight: 600; margin: .5rem 0 0; overflow-wrap: anywhere; }
 .columns { display: flex; align-items: flex-end; height: 11rem; gap: 2px; border-bottom: 1px solid var(--quiet); margin-top: .5rem; }
 .columns > i { flex: 1; background: var(--data); border-radius: 2px 2px 0 0; min-height: 0; }
 .ticks { display: flex; gap: 2px; color: var(--soft); font-size: .75rem; margin-bottom: .75rem; }

@@ -1,4 +1,4 @@
-/** The two charts: lengths of documents, memory over time. Exact values lie folded below each. */
+/** The charts: lengths of documents, memory over time. Exact values lie folded below each. */
 import { formatBinaryBytes, formatCount, formatDuration, formatPercent, formatShortCount } from '../../core/units.js'
 import type { Metrics } from '../metrics.js'
 import { html, type Markup, nothing } from '../../core/page/html.js'
@@ -11,59 +11,75 @@ const MOST_POINTS = 300
 const WIDTH = 1000
 const HEIGHT = 200
 
-export function lengths({ lengths: histogram }: Metrics): Markup {
-  const used = trimmed(histogram?.bins ?? [])
-  if (histogram === undefined || used.length === 0) return nothing
-  const { unit } = histogram
-  const documents = used.reduce((sum, bin) => sum + bin.count, 0)
+export function lengths({ lengths: all }: Metrics): Markup {
+  if (all === undefined || all.bins.length === 0) return nothing
+  const documents = all.bins.reduce((sum, bin) => sum + bin.count, 0)
+  return section(
+    'Length of documents',
+    `${formatCount(documents)} documents by their number of ${all.unit}; each column is twice as wide a range as the one before.`,
+    histogram(all),
+  )
+}
+
+interface Lengths {
+  readonly unit: string
+  /** In rising order; bounds are powers of two, and bins that hold no document may be missing. */
+  readonly bins: readonly { readonly from: number; readonly to: number; readonly count: number }[]
+}
+
+const rangeOf = ({ from, to }: { from: number; to: number }): string =>
+  to === from + 1 ? formatCount(from) : `${formatCount(from)} to ${formatCount(to - 1)}`
+
+/** Columns from the shortest documents to the longest. */
+export function bars({ unit, bins }: Lengths): Markup {
+  const used = filled(bins)
   const most = Math.max(...used.map((bin) => bin.count))
-  const range = ({ from, to }: { from: number; to: number }): string =>
-    to === from + 1 ? formatCount(from) : `${formatCount(from)} to ${formatCount(to - 1)}`
   const every = Math.ceil(used.length / MOST_TICKS)
   const columns = used.map(
     (bin) =>
       html`<i
         style="height:${percent(shareOf(bin.count, most))}${bin.count > 0 ? ';min-height:2px' : ''}"
-        title="${range(bin)} ${unit}: ${formatCount(bin.count)} documents"
+        title="${rangeOf(bin)} ${unit}: ${formatCount(bin.count)} documents"
       ></i>`,
   )
   const ticks = used.map((bin, at) => html`<span>${at % every === 0 ? powerLabel(bin.from) : ''}</span>`)
+  return html`<div class="columns" role="img" aria-label="Histogram of document lengths in ${unit}">${columns}</div>
+    <div class="ticks" aria-hidden="true">${ticks}</div>`
+}
+
+/** The same with the exact counts, folded away. */
+export function histogram({ unit, bins }: Lengths): Markup {
+  const used = filled(bins)
+  const documents = used.reduce((sum, bin) => sum + bin.count, 0)
   const exact = table(
     'Documents by length',
     [
-      { title: unit === 'tokens' ? 'Tokens' : 'Bytes', kind: 'name' },
+      { title: `${unit.slice(0, 1).toUpperCase()}${unit.slice(1)}`, kind: 'name' },
       { title: 'Documents', kind: 'number' },
       { title: 'Share', kind: 'number' },
     ],
     used.map((bin) => ({
-      cells: [range(bin), formatCount(bin.count), formatPercent(shareOf(bin.count, documents), 2)],
+      cells: [rangeOf(bin), formatCount(bin.count), formatPercent(shareOf(bin.count, documents), 2)],
     })),
   )
-  return section(
-    'Length of documents',
-    `${formatCount(documents)} documents by their number of ${unit}; each column is twice as wide a range as the one before.`,
-    html`<div
-        class="columns"
-        role="img"
-        aria-label="Histogram of document lengths in ${unit}; the table below has the numbers"
-      >
-        ${columns}
-      </div>
-      <div class="ticks" aria-hidden="true">${ticks}</div>
-      <details>
-        <summary>Exact counts</summary>
-        ${exact}
-      </details>`,
-  )
+  return html`${bars({ unit, bins })}
+    <details>
+      <summary>Exact counts</summary>
+      ${exact}
+    </details>`
 }
 
-type Bins = NonNullable<Metrics['lengths']>['bins']
-
-/** The bins from the first to the last that holds a document. */
-function trimmed(bins: Bins): Bins {
-  const first = bins.findIndex((bin) => bin.count > 0)
-  const last = bins.findLastIndex((bin) => bin.count > 0)
-  return first < 0 ? [] : bins.slice(first, last + 1)
+/** The bins from the first to the last that holds a document, those between that hold none included. */
+function filled(bins: Lengths['bins']): Lengths['bins'] {
+  const counted = bins.filter((bin) => bin.count > 0)
+  const counts = new Map(counted.map(({ from, count }) => [from, count]))
+  const [first, last] = [counted[0], counted.at(-1)]
+  const all: Lengths['bins'][number][] = []
+  if (first === undefined || last === undefined) return all
+  for (let { from, to } = first; from <= last.from; [from, to] = [to, to * 2]) {
+    all.push({ from, to, count: counts.get(from) ?? 0 })
+  }
+  return all
 }
 
 /** Powers of two read best in powers of two: 512, 1K (1,024), 2M. */

@@ -100,7 +100,7 @@ export class Replayer {
 
   /** The last step that may remove or change a row, as it is shown. */
   #lastTelling(): number {
-    return this.#spec.steps.findLastIndex(({ name }) => !['tokenize', 'pack', 'shuffle'].includes(name))
+    return this.#spec.steps.findLastIndex(({ name }) => !['tokenize', 'pack', 'shuffle', 'stats'].includes(name))
   }
 
   async #playStep(
