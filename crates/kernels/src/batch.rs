@@ -26,6 +26,7 @@ use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{KernelError, Result};
+use crate::text::lines::Lines;
 use crate::text::words::Words;
 
 /// Name of the reserved column that holds the input file of each row.
@@ -47,6 +48,8 @@ pub struct Batch {
     kept: Option<BooleanBuffer>,
     /// Words that a step found, for the steps after it; see `text/words.rs`.
     words: Option<Arc<Words>>,
+    /// Likewise its lines; see `text/lines.rs`.
+    lines: Option<Arc<Lines>>,
 }
 
 /// Where the rows of a batch came from; built by readers.
@@ -97,6 +100,7 @@ impl Batch {
             record: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?,
             kept: None,
             words: None,
+            lines: None,
         })
     }
 
@@ -115,7 +119,7 @@ impl Batch {
         if !fits {
             return Err(KernelError::format("batch", "the reserved columns are missing"));
         }
-        Ok(Self { record, kept: None, words: None })
+        Ok(Self { record, kept: None, words: None, lines: None })
     }
 
     /// Number of rows, selected or not.
@@ -297,12 +301,22 @@ impl Batch {
         self.words = Some(words);
     }
 
+    /// The lines that were found last, of whatever text.
+    pub(crate) fn known_lines(&self) -> Option<&Arc<Lines>> {
+        self.lines.as_ref()
+    }
+
+    /// Keeps lines for the steps that follow, until the rows are compacted.
+    pub(crate) fn remember_lines(&mut self, lines: Arc<Lines>) {
+        self.lines = Some(lines);
+    }
+
     /// Copies the selected rows together and forgets the selection; free when all rows are selected.
     ///
     /// # Errors
     /// `Internal` from the filter kernel.
     pub fn compact(&mut self) -> Result<()> {
-        self.words = None;
+        (self.words, self.lines) = (None, None);
         if let Some(kept) = self.kept.take()
             && kept.count_set_bits() != kept.len()
         {

@@ -13,8 +13,7 @@ use aho_corasick::AhoCorasick;
 use serde::Deserialize;
 
 use super::lists::{Entries, List, content_hash, of_lists};
-use super::{Document, Filter, Judge, Measures, Rule, Settings};
-use crate::batch::Batch;
+use super::{Document, Filter, Judge, Measures, Rule};
 use crate::error::{KernelError, Result};
 use crate::shared::Shared;
 use crate::text::characters::{ALPHANUMERIC, Break, Characters, Kind, decode, decode_last};
@@ -90,10 +89,6 @@ impl Filter for BadWords {
         Some(self.content_hash)
     }
 
-    fn prepare(&mut self, _batch: &mut Batch, _settings: &Settings) -> Result<()> {
-        Ok(())
-    }
-
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()> {
         let Document { text, set, .. } = document;
         let searched = if text.is_ascii() {
@@ -157,7 +152,7 @@ mod tests {
                 values: &mut values,
                 failed: None,
             };
-            let _ = filter.judge(Document { row: 0, text, set, language: None }, &mut judge);
+            let _ = filter.judge(Document { text, set, ..Document::default() }, &mut judge);
             values[0] as i64
         };
         assert_eq!(count(&mut filter, 0), 0);

@@ -10,13 +10,13 @@ use aho_corasick::AhoCorasick;
 use memchr::memchr;
 use serde::Deserialize;
 
-use super::{Cuts, Document, Edited, Filter, Judge, Measures, Rule, Settings};
-use crate::batch::Batch;
+use super::kept_lines::KeptLines;
+use super::{Cuts, Document, Edited, Filter, Judge, Measures, Needs, Rule, Wanted};
 use crate::error::{KernelError, Result};
 use crate::text::characters::{Characters, SPACE};
 use crate::text::citations::remove_citations;
 use crate::text::count::code_points;
-use crate::text::lines::{split_lines, strip, strip_in_place};
+use crate::text::lines::{python_lines, strip};
 use crate::text::sentences::{count_sentences, each_sentence};
 
 const LOREM_IPSUM: usize = 0;
@@ -85,10 +85,7 @@ pub struct C4Quality {
     rules: Vec<Rule>,
     options: Options,
     phrases: AhoCorasick,
-    cuts: [Cuts; 6],
-    /// The lines that stay.
-    kept: String,
-    changed: bool,
+    kept: KeptLines<6>,
     /// The line at hand without citations.
     line: String,
 }
@@ -128,38 +125,36 @@ impl C4Quality {
             ],
             options,
             phrases: phrases.map_err(KernelError::internal)?,
-            cuts: CUTS,
-            kept: String::new(),
-            changed: false,
+            kept: KeptLines::new(CUTS),
             line: String::new(),
         })
     }
 
-    /// Judges a line; what stays is appended to the kept text.
-    fn line(&mut self, raw: &str, searched: Searched) -> Line {
+    /// Judges a line; what stays is handed to `keep` too.
+    fn line(&mut self, raw: &str, searched: Searched, keep: impl FnOnce(&str)) -> Line {
         let options = &self.options;
         let line = strip(raw);
         if options.max_word_length.is_some_and(|limit| has_longer_word(line, limit)) {
-            self.cuts[LONG_WORD].add(raw);
+            self.kept.cut(LONG_WORD, raw);
             return Line::Cut;
         }
         let few = options.min_words_per_line.is_some_and(|least| !has_words(line, least));
         let mut text = line;
         if options.remove_citations && searched.bracket {
             self.line.clear();
-            let cuts = &mut self.cuts[CITATION];
-            if remove_citations(line, &mut self.line, |citation| cuts.add(citation)) {
+            let kept = &mut self.kept;
+            if remove_citations(line, &mut self.line, |citation| kept.cut(CITATION, citation)) {
                 text = &self.line;
             }
         }
         if options.terminal_punctuation
             && (!text.ends_with(['.', '?', '!', '"', '\'']) || text.ends_with("..."))
         {
-            self.cuts[UNPUNCTUATED].add(raw);
+            self.kept.cut(UNPUNCTUATED, raw);
             return Line::Cut;
         }
         if few {
-            self.cuts[FEW_WORDS].add(raw);
+            self.kept.cut(FEW_WORDS, raw);
             return Line::Cut;
         }
         let found = if searched.phrase { Found::of(text, &self.phrases) } else { Found::default() };
@@ -167,20 +162,18 @@ impl C4Quality {
             return Line::LoremIpsum;
         }
         if options.javascript && found.javascript {
-            self.cuts[JAVASCRIPT].add(raw);
+            self.kept.cut(JAVASCRIPT, raw);
             return Line::Cut;
         }
         if options.curly_bracket && searched.curly && memchr(b'{', text.as_bytes()).is_some() {
             return Line::CurlyBracket;
         }
         if options.policy && found.policy {
-            self.cuts[POLICY].add(raw);
+            self.kept.cut(POLICY, raw);
             return Line::Cut;
         }
-        if !self.kept.is_empty() {
-            self.kept.push(if options.sentences { ' ' } else { '\n' });
-        }
-        self.kept.push_str(text);
+        self.kept.keep(text, if options.sentences { ' ' } else { '\n' });
+        keep(text);
         Line::Kept
     }
 }
@@ -263,13 +256,12 @@ impl Filter for C4Quality {
         &self.rules
     }
 
-    fn prepare(&mut self, _batch: &mut Batch, _settings: &Settings) -> Result<()> {
-        Ok(())
+    fn needs(&self) -> Needs {
+        Needs { lines: Wanted::IfKnown, ..Needs::default() }
     }
 
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()> {
-        let text = document.text;
-        self.cuts = CUTS;
+        let Document { text, lines, .. } = document;
         self.kept.clear();
         let searched = Searched {
             phrase: self.phrases.is_match(text),
@@ -288,35 +280,33 @@ impl Filter for C4Quality {
             if stop && lorem_ipsum + curly_brackets > 0 {
                 return;
             }
-            let before = self.kept.len() + usize::from(!self.kept.is_empty());
-            match self.line(line, searched) {
+            let count = |kept: &str| {
+                if by_sentence {
+                    sentences += 1;
+                } else if sentences < enough {
+                    sentences += count_sentences(kept, enough - sentences);
+                }
+            };
+            match self.line(line, searched, count) {
                 Line::LoremIpsum => lorem_ipsum += 1,
                 Line::CurlyBracket => curly_brackets += 1,
-                Line::Kept if by_sentence => sentences += 1,
-                Line::Kept if sentences < enough => {
-                    sentences += count_sentences(&self.kept[before..], enough - sentences);
-                }
                 Line::Cut | Line::Kept => {}
             }
         };
         if by_sentence {
             each_sentence(text, &mut each);
         } else {
-            split_lines(text, &mut each);
+            python_lines(text, lines, &mut each);
         }
-        strip_in_place(&mut self.kept);
-        self.changed = self.kept != text;
+        self.kept.finish(|kept| kept != text);
         judge.measure(LOREM_IPSUM, lorem_ipsum as f64)?;
         judge.measure(CURLY_BRACKETS, curly_brackets as f64)?;
         judge.measure(SENTENCES, sentences as f64)?;
-        for (measure, cuts) in (FIRST_CUT..).zip(self.cuts) {
-            judge.measure(measure, cuts.count as f64)?;
-        }
-        ControlFlow::Continue(())
+        self.kept.measure(FIRST_CUT, judge)
     }
 
     fn edited(&self) -> Option<Edited<'_>> {
-        self.changed.then_some(Edited { text: &self.kept, cuts: &self.cuts })
+        self.kept.edited()
     }
 }
 
@@ -339,11 +329,11 @@ mod tests {
     fn cut(options: Options, text: &str) -> (String, Vec<(&'static str, u64)>) {
         let mut filter = C4Quality::new(options).unwrap();
         let all = Searched { phrase: true, bracket: true, curly: true };
-        split_lines(text, |line| {
-            filter.line(line, all);
+        python_lines(text, None, |line| {
+            filter.line(line, all, |_| ());
         });
-        let cuts = filter.cuts.iter().filter(|cut| cut.count > 0).map(|cut| (cut.rule, cut.count)).collect();
-        (filter.kept, cuts)
+        let cuts = filter.kept.cuts().iter().filter(|cut| cut.count > 0);
+        (filter.kept.text().to_owned(), cuts.map(|cut| (cut.rule, cut.count)).collect())
     }
 
     #[test]

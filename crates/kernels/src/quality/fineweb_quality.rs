@@ -2,20 +2,15 @@
 //! appendix, in the order and to the letter of datatrove 0.10.1 (`fineweb_quality_filter.py`).
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use memchr::{memchr, memchr_iter};
 use serde::Deserialize;
 
-use super::{Document, Filter, Judge, Measures, Rule, Settings, share};
-use crate::batch::Batch;
-use crate::error::Result;
+use super::{Document, Filter, Judge, Measures, Needs, Rule, Wanted, share};
 use crate::hash::counter::Counter;
-use crate::hash::fold;
 use crate::text::characters::{Characters, TERMINAL, decode_last};
 use crate::text::count::code_points;
-use crate::text::lines::is_blank;
-use crate::text::words::{Cut, WordCounts, Words, count_words, known_words};
+use crate::text::lines::{RowLines, is_blank};
+use crate::text::words::{Cut, count_words};
 
 const LINES: usize = 0;
 const TERMINAL_LINES: usize = 1;
@@ -43,10 +38,6 @@ pub struct FinewebQuality {
     options: Options,
     cut: Cut,
     seen: Counter,
-    /// Words that another step found.
-    words: Option<Arc<Words>>,
-    /// Counts of the row at hand, where its script was asked for.
-    counted: Option<(usize, WordCounts)>,
 }
 
 impl FinewebQuality {
@@ -54,7 +45,6 @@ impl FinewebQuality {
     #[must_use]
     pub fn new(options: Options, cut: Cut) -> Self {
         let number = |name: &str| (name.to_owned(), Measures::Number);
-        let (seen, words, counted) = (Counter::default(), None, None);
         Self {
             measures: vec![
                 ("lines".to_owned(), Measures::Count),
@@ -72,9 +62,7 @@ impl FinewebQuality {
             ],
             options,
             cut,
-            seen,
-            words,
-            counted,
+            seen: Counter::default(),
         }
     }
 
@@ -88,15 +76,6 @@ impl FinewebQuality {
             Some(marks) => marks.chars().any(|mark| mark as u32 == last),
         }
     }
-
-    fn words(&mut self, row: usize, text: &str, language: Option<&str>) -> u64 {
-        let counts = match (&self.words, self.counted) {
-            (Some(words), _) => words.counts(row),
-            (None, Some((counted, counts))) if counted == row => counts,
-            _ => count_words(text, &self.cut, language),
-        };
-        u64::from(counts.words)
-    }
 }
 
 impl Filter for FinewebQuality {
@@ -108,27 +87,17 @@ impl Filter for FinewebQuality {
         &self.rules
     }
 
-    fn prepare(&mut self, batch: &mut Batch, settings: &Settings) -> Result<()> {
-        self.words = known_words(batch, &settings.column, &self.cut)?;
-        self.counted = None;
-        Ok(())
+    fn needs(&self) -> Needs {
+        Needs { words: Wanted::IfKnown, lines: Wanted::Always, script: true }
     }
 
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()> {
-        let Document { row, text, language, .. } = document;
-        let (mut lines, mut terminal, mut short) = (0_u64, 0_u64, 0_u64);
-        let (mut feeds, mut duplicate) = (0_u64, 0_u64);
+        let Document { text, language, counts, lines, .. } = document;
+        let spans = lines.map_or(&[][..], RowLines::spans);
+        let (mut lines, mut terminal, mut short, mut duplicate) = (0_u64, 0_u64, 0_u64, 0_u64);
         self.seen.reset(text.len() / 64);
-        let mut rest = Some(text);
-        while let Some(from) = rest {
-            let line = if let Some(end) = memchr(b'\n', from.as_bytes()) {
-                feeds += 1;
-                rest = Some(&from[end + 1..]);
-                &from[..end]
-            } else {
-                rest = None;
-                from
-            };
+        for span in spans {
+            let line = span.of(text);
             if is_blank(line) {
                 continue;
             }
@@ -137,7 +106,7 @@ impl Filter for FinewebQuality {
             let limit = self.options.short_line_length;
             short +=
                 u64::from(line.len() <= limit || (line.len() <= limit * 4 && code_points(line) <= limit));
-            if self.seen.seen(fold::hash(line.as_bytes())) {
+            if self.seen.seen(span.hash) {
                 duplicate += code_points(line) as u64;
             }
         }
@@ -150,18 +119,11 @@ impl Filter for FinewebQuality {
             judge.measure(TERMINAL_LINES, ending)?;
         }
         judge.measure(SHORT_LINES, share(short, lines))?;
-        let characters = code_points(text) as u64 - memchr_iter(b'\n', text.as_bytes()).count() as u64;
+        let feeds = spans.len() as u64 - 1;
+        let characters = code_points(text) as u64 - feeds;
         judge.measure(DUPLICATE_LINE_CHARACTERS, share(duplicate, characters))?;
-        judge.measure(LINE_FEEDS, share(feeds, self.words(row, text, language)))
-    }
-
-    fn mostly_not_latin(&mut self, row: usize, text: &str) -> bool {
-        let counts = match &self.words {
-            Some(words) => words.counts(row),
-            None => count_words(text, &self.cut, None),
-        };
-        self.counted = Some((row, counts));
-        counts.mostly_not_latin()
+        let words = counts.unwrap_or_else(|| count_words(text, &self.cut, language)).words;
+        judge.measure(LINE_FEEDS, share(feeds, u64::from(words)))
     }
 }
 

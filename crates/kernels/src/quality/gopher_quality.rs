@@ -2,17 +2,13 @@
 //! of datatrove 0.10.1 (`gopher_quality_filter.py`), where the paper leaves details open.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use memchr::memmem;
 use rustc_hash::FxHashMap;
 
-use super::{Document, Filter, Judge, Measures, Rule, Settings, share};
-use crate::batch::Batch;
-use crate::error::Result;
+use super::{Document, Filter, Judge, Measures, Needs, Rule, Settings, Wanted, share};
 use crate::hash::fold;
-use crate::text::lines::{split_lines, strip_end, strip_start};
-use crate::text::words::{Words, words_of};
+use crate::text::lines::{RowLines, python_lines, strip_end, strip_start};
 
 const WORDS: usize = 0;
 const MEAN_WORD_LENGTH: usize = 1;
@@ -42,7 +38,6 @@ pub struct GopherQuality {
     rules: Vec<Rule>,
     /// Stop words of each set by their hash, numbered.
     stop_words: Vec<FxHashMap<u64, u32>>,
-    words: Option<Arc<Words>>,
 }
 
 impl GopherQuality {
@@ -66,7 +61,6 @@ impl GopherQuality {
                 Rule::at_least("minStopWords", STOP_WORDS),
             ],
             stop_words: settings.sets.iter().map(|set| hashed(&set.stop_words)).collect(),
-            words: None,
         }
     }
 }
@@ -80,35 +74,26 @@ impl Filter for GopherQuality {
         &self.rules
     }
 
-    fn prepare(&mut self, batch: &mut Batch, settings: &Settings) -> Result<()> {
-        self.words = Some(words_of(batch, &settings.column, &settings.cut())?);
-        Ok(())
+    fn needs(&self) -> Needs {
+        Needs { words: Wanted::Always, lines: Wanted::IfKnown, script: true }
     }
 
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()> {
-        let Some(words) = &self.words else { return ControlFlow::Break(()) };
-        let Document { row, text, set, .. } = document;
-        let counts = words.counts(row);
+        let Document { text, set, words, counts, lines, .. } = document;
+        let (Some(words), Some(counts)) = (words, counts) else { return ControlFlow::Break(()) };
         let all = u64::from(counts.words);
         judge.measure(WORDS, f64::from(counts.plain))?;
         judge.measure(MEAN_WORD_LENGTH, share(counts.plain_characters, u64::from(counts.plain)))?;
         let hashes = memchr::memchr_iter(b'#', text.as_bytes()).count() as u64;
         judge.measure(HASH_RATIO, share(hashes, all))?;
         judge.measure(ELLIPSIS_RATIO, share(ellipses(text), all))?;
-        let lines = Lines::of(text);
+        let lines = Lines::of(text, lines);
         judge.measure(BULLET_LINES, share(lines.bullets, lines.all))?;
         judge.measure(ELLIPSIS_LINES, share(lines.ellipses, lines.all))?;
         judge.measure(ALPHABETIC_WORDS, share(u64::from(counts.alphabetic), all))?;
         let stop_words = &self.stop_words[set];
         let enough = if judge.stops_early() { judge.limit(self.rules.len() - 1) } else { None };
-        judge.measure(
-            STOP_WORDS,
-            f64::from(distinct(words.of(row).iter().map(|word| word.hash), stop_words, enough)),
-        )
-    }
-
-    fn mostly_not_latin(&mut self, row: usize, _text: &str) -> bool {
-        self.words.as_ref().is_some_and(|words| words.counts(row).mostly_not_latin())
+        judge.measure(STOP_WORDS, f64::from(distinct(words.iter().map(|word| word.hash), stop_words, enough)))
     }
 }
 
@@ -146,9 +131,9 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(text: &str) -> Self {
+    fn of(text: &str, known: Option<RowLines<'_>>) -> Self {
         let mut lines = Self::default();
-        split_lines(text, |line| {
+        python_lines(text, known, |line| {
             let (start, end) = (strip_start(line), strip_end(line));
             lines.all += 1;
             lines.bullets += u64::from(start.starts_with(['•', '-']));
@@ -164,7 +149,7 @@ mod tests {
 
     #[test]
     fn lines_are_counted_as_published() {
-        let lines = Lines::of("• a\n  - b ...\r\nc…  \n\nd");
+        let lines = Lines::of("• a\n  - b ...\r\nc…  \n\nd", None);
         assert_eq!(lines, Lines { all: 5, bullets: 2, ellipses: 2 });
         assert_eq!(ellipses("a....... b… c.."), 3);
     }

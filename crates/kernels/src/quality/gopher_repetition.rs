@@ -2,17 +2,14 @@
 //! datatrove 0.10.1 (`gopher_repetition_filter.py`).
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use super::{Document, Filter, Judge, Measures, Rule, Settings, share};
-use crate::batch::Batch;
+use super::{Document, Filter, Judge, Measures, Needs, Rule, Wanted, share};
 use crate::error::{KernelError, Result};
 use crate::hash::counter::Counter;
 use crate::hash::fold;
 use crate::text::count::code_points;
-use crate::text::lines::{split_at_line_feeds, strip};
+use crate::text::lines::{RowLines, split_at_line_feeds, strip};
 use crate::text::ngrams::Ngrams;
-use crate::text::words::{Words, words_of};
 
 const CHARACTERS: usize = 0;
 const DUPLICATE_PARAGRAPHS: usize = 1;
@@ -28,7 +25,6 @@ pub struct GopherRepetition {
     rules: Vec<Rule>,
     top: Vec<usize>,
     duplicate: Vec<usize>,
-    words: Option<Arc<Words>>,
     ngrams: Ngrams,
     seen: Counter,
 }
@@ -68,24 +64,59 @@ impl GopherRepetition {
             rules.push(Rule::at_most(format!("maxDuplicate{n}Grams"), measures.len()));
             measures.push(number(&format!("duplicate_{n}_grams")));
         }
-        let (words, ngrams, seen) = (None, Ngrams::default(), Counter::default());
-        Ok(Self { measures, rules, top, duplicate, words, ngrams, seen })
+        let (ngrams, seen) = (Ngrams::default(), Counter::default());
+        Ok(Self { measures, rules, top, duplicate, ngrams, seen })
     }
 
-    /// Shares of the parts of a text that repeat an earlier one, by number and by code points.
-    fn duplicates(&mut self, text: &str, least: usize, characters: u64) -> (f64, f64) {
-        let (mut parts, mut repeated, mut repeated_characters) = (0_u64, 0_u64, 0_u64);
-        let seen = &mut self.seen;
-        seen.reset(text.len() / 64);
-        let mut count = |part: &str| {
-            parts += 1;
-            if seen.seen(fold::hash(part.as_bytes())) {
-                repeated += 1;
-                repeated_characters += code_points(part) as u64;
+    /// Paragraphs of a text, which blank lines separate.
+    fn duplicate_paragraphs(&mut self, text: &str) -> Duplicates {
+        let text = strip(text);
+        let mut duplicates = Duplicates::new(&mut self.seen, text);
+        split_at_line_feeds(text, 2, |part| {
+            duplicates.count(part, fold::hash(part.as_bytes()), &mut self.seen);
+        });
+        duplicates
+    }
+
+    /// Lines of a text: what any number of line feeds separate, so that only the first and the last can be empty.
+    fn duplicate_lines(&mut self, text: &str, lines: RowLines<'_>) -> Duplicates {
+        let mut duplicates = Duplicates::new(&mut self.seen, text);
+        let last = lines.spans().len() - 1;
+        for (at, line) in lines.spans().iter().enumerate() {
+            if line.start < line.end || at == 0 || at == last {
+                duplicates.count(line.of(text), line.hash, &mut self.seen);
             }
-        };
-        split_at_line_feeds(text, least, &mut count);
-        (share(repeated, parts), share(repeated_characters, characters))
+        }
+        duplicates
+    }
+}
+
+/// Parts of a text, and those that repeat an earlier one.
+#[derive(Debug, PartialEq, Eq)]
+struct Duplicates {
+    parts: u64,
+    repeated: u64,
+    /// Code points of those.
+    characters: u64,
+}
+
+impl Duplicates {
+    fn new(seen: &mut Counter, text: &str) -> Self {
+        seen.reset(text.len() / 64);
+        Self { parts: 0, repeated: 0, characters: 0 }
+    }
+
+    fn count(&mut self, part: &str, hash: u64, seen: &mut Counter) {
+        self.parts += 1;
+        if seen.seen(hash) {
+            self.repeated += 1;
+            self.characters += code_points(part) as u64;
+        }
+    }
+
+    /// Their share by number, and by code points of so many.
+    fn shares(&self, characters: u64) -> (f64, f64) {
+        (share(self.repeated, self.parts), share(self.characters, characters))
     }
 }
 
@@ -98,26 +129,24 @@ impl Filter for GopherRepetition {
         &self.rules
     }
 
-    fn prepare(&mut self, batch: &mut Batch, settings: &Settings) -> Result<()> {
-        self.words = Some(words_of(batch, &settings.column, &settings.cut())?);
-        Ok(())
+    fn needs(&self) -> Needs {
+        Needs { words: Wanted::Always, lines: Wanted::Always, script: true }
     }
 
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()> {
-        let Document { row, text, .. } = document;
+        let Document { text, words, lines, .. } = document;
+        let (Some(words), Some(lines)) = (words, lines) else { return ControlFlow::Break(()) };
         let characters = code_points(text) as u64;
         judge.measure(CHARACTERS, characters as f64)?;
         if characters == 0 {
             return ControlFlow::Break(());
         }
-        let (number, size) = self.duplicates(strip(text), 2, characters);
+        let (number, size) = self.duplicate_paragraphs(text).shares(characters);
         judge.measure(DUPLICATE_PARAGRAPHS, number)?;
         judge.measure(DUPLICATE_PARAGRAPH_CHARACTERS, size)?;
-        let (number, size) = self.duplicates(text, 1, characters);
+        let (number, size) = self.duplicate_lines(text, lines).shares(characters);
         judge.measure(DUPLICATE_LINES, number)?;
         judge.measure(DUPLICATE_LINE_CHARACTERS, size)?;
-        let Some(words) = &self.words else { return ControlFlow::Break(()) };
-        let words = words.of(row);
         self.ngrams.load(text, words);
         let mut measure = FIRST_NGRAM;
         for &n in &self.top {
@@ -132,10 +161,6 @@ impl Filter for GopherRepetition {
         }
         ControlFlow::Continue(())
     }
-
-    fn mostly_not_latin(&mut self, row: usize, _text: &str) -> bool {
-        self.words.as_ref().is_some_and(|words| words.counts(row).mostly_not_latin())
-    }
 }
 
 #[cfg(test)]
@@ -145,8 +170,11 @@ mod tests {
     #[test]
     fn empty_lines_at_both_ends_repeat_each_other() {
         let mut filter = GopherRepetition::new(vec![], vec![]).unwrap();
-        assert_eq!(filter.duplicates("\nab\nab\n", 1, 7), (0.5, 2.0 / 7.0));
-        assert_eq!(filter.duplicates("a\n\nb\n\n\na", 2, 10), (1.0 / 3.0, 0.1));
+        let lines = "\n\nab\nab\n\n";
+        let found = filter.duplicate_lines(lines, RowLines::of(lines, &mut Vec::new()));
+        assert_eq!(found, Duplicates { parts: 4, repeated: 2, characters: 2 });
+        let found = filter.duplicate_paragraphs("a\n\nb\n\n\na");
+        assert_eq!(found, Duplicates { parts: 3, repeated: 1, characters: 1 });
     }
 
     #[test]

@@ -6,17 +6,16 @@
 //! fails; phrases are taken out of short lines. A document that loses too many of its words leaves.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use regex::Regex;
 use serde::Deserialize;
 
-use super::{Cuts, Document, Edited, Filter, Judge, Measures, Rule, Settings, share};
-use crate::batch::Batch;
+use super::kept_lines::KeptLines;
+use super::{Cuts, Document, Edited, Filter, Judge, Measures, Needs, Rule, Wanted, share};
 use crate::error::{KernelError, Result};
 use crate::text::count::code_points;
-use crate::text::lines::{strip, strip_in_place};
-use crate::text::words::{Cut, Words, count_words, known_words};
+use crate::text::lines::strip;
+use crate::text::words::{Cut, count_words};
 
 const REMOVED_WORDS: usize = 0;
 const LINES: usize = 1;
@@ -73,11 +72,7 @@ pub struct LineFilter {
     counter: Option<Regex>,
     /// Phrases, with the rule that takes them out.
     phrases: Vec<(Regex, usize)>,
-    /// Words that another step found.
-    words: Option<Arc<Words>>,
-    cuts: [Cuts; 7],
-    kept: String,
-    changed: bool,
+    kept: KeptLines<7>,
     /// The line at hand without phrases.
     line: String,
 }
@@ -133,10 +128,7 @@ impl LineFilter {
             cut,
             counter,
             phrases,
-            words: None,
-            cuts: CUTS,
-            kept: String::new(),
-            changed: false,
+            kept: KeptLines::new(CUTS),
             line: String::new(),
         })
     }
@@ -157,7 +149,7 @@ impl LineFilter {
         } else {
             return self.without_phrases(line);
         };
-        self.cuts[cut_by].add(line);
+        self.kept.cut(cut_by, line);
         Line::Cut
     }
 
@@ -169,7 +161,7 @@ impl LineFilter {
             if !phrases.is_match(from) {
                 continue;
             }
-            phrases.find_iter(from).for_each(|phrase| self.cuts[*rule].add(phrase.as_str()));
+            phrases.find_iter(from).for_each(|phrase| self.kept.cut(*rule, phrase.as_str()));
             self.line = phrases.replace_all(from, "").into_owned();
             fate = Line::Edited;
         }
@@ -207,20 +199,15 @@ impl Filter for LineFilter {
         &self.rules
     }
 
-    fn prepare(&mut self, batch: &mut Batch, settings: &Settings) -> Result<()> {
-        self.words = known_words(batch, &settings.column, &self.cut)?;
-        Ok(())
+    fn needs(&self) -> Needs {
+        Needs { words: Wanted::IfKnown, ..Needs::default() }
     }
 
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()> {
-        let Document { row, text, language, .. } = document;
-        self.cuts = CUTS;
+        let Document { text, language, words: mut spans, .. } = document;
         self.kept.clear();
-        self.changed = false;
-        let known = self.words.clone();
-        let mut spans = known.as_deref().map(|words| words.of(row));
         let (mut words, mut left, mut lines, mut end) = (0, 0, 0, 0);
-        let mut first = true;
+        let mut changed = false;
         for raw in text.split('\n') {
             end += raw.len();
             let count = match &mut spans {
@@ -236,33 +223,27 @@ impl Filter for LineFilter {
             words += count;
             let line = strip(raw);
             let fate = if line.is_empty() { Line::Kept } else { self.line(line, count) };
-            self.changed |= fate != Line::Kept;
+            changed |= fate != Line::Kept;
             if fate == Line::Cut {
                 continue;
             }
-            if !std::mem::take(&mut first) {
-                self.kept.push('\n');
-            }
             if fate == Line::Edited {
                 left += u64::from(count_words(&self.line, &self.cut, language).words);
-                self.kept.push_str(&self.line);
+                self.kept.keep(&self.line, '\n');
             } else {
                 left += count;
-                self.kept.push_str(raw);
+                self.kept.keep(raw, '\n');
             }
             lines += u64::from(!line.is_empty());
         }
-        strip_in_place(&mut self.kept);
+        self.kept.finish(|_| changed);
         judge.measure(REMOVED_WORDS, share(words - left.min(words), words))?;
         judge.measure(LINES, lines as f64)?;
-        for (measure, cuts) in (FIRST_CUT..).zip(self.cuts) {
-            judge.measure(measure, cuts.count as f64)?;
-        }
-        ControlFlow::Continue(())
+        self.kept.measure(FIRST_CUT, judge)
     }
 
     fn edited(&self) -> Option<Edited<'_>> {
-        self.changed.then_some(Edited { text: &self.kept, cuts: &self.cuts })
+        self.kept.edited()
     }
 }
 
@@ -290,9 +271,9 @@ mod tests {
     fn a_line_is_cut_by_the_first_rule_it_fails() {
         let mut filter = filter();
         let cuts = |line: &str, words| {
-            filter.cuts = CUTS;
+            filter.kept.clear();
             let fate = filter.line(line, words);
-            (fate, filter.cuts.iter().find(|cut| cut.count > 0).map_or("", |cut| cut.rule))
+            (fate, filter.kept.cuts().iter().find(|cut| cut.count > 0).map_or("", |cut| cut.rule))
         };
         let mut cuts = cuts;
         assert_eq!(cuts("ALL Caps", 2), (Line::Kept, ""));
@@ -312,7 +293,7 @@ mod tests {
         let mut filter = filter();
         assert_eq!(filter.line("Sign-In now: 3 items in cart, go on. Read More...", 10), Line::Edited);
         assert_eq!(filter.line, "now: 3, go on.");
-        assert_eq!(filter.cuts[PHRASE..].iter().map(|cut| cut.bytes).collect::<Vec<_>>(), [14, 13, 8]);
+        assert_eq!(filter.kept.cuts()[PHRASE..].iter().map(|cut| cut.bytes).collect::<Vec<_>>(), [14, 13, 8]);
         assert_eq!(filter.line("Sign-in is what this line of more words speaks of.", 11), Line::Kept);
         assert_eq!(filter.line("then sign-in", 3), Line::Kept);
     }

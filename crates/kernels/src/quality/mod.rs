@@ -9,6 +9,7 @@ pub mod c4_quality;
 pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
+mod kept_lines;
 pub mod limits;
 pub mod line_filter;
 pub mod lists;
@@ -20,24 +21,52 @@ pub mod url_filter;
 
 use std::ops::ControlFlow;
 
-use crate::batch::Batch;
-use crate::error::Result;
+use crate::text::lines::RowLines;
+use crate::text::spans::Span;
+use crate::text::words::WordCounts;
 use limits::{Bound, Limits};
 
 pub use open::{Curate, open};
 pub use run::{Held, Settings, Step, held, run};
 
 /// One document before a filter.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Document<'a> {
-    /// Its row in the batch.
-    pub row: usize,
     /// Its text; a null is the empty text.
     pub text: &'a str,
     /// Which set of limits it is held against.
     pub set: usize,
     /// Its language code, where there is one.
     pub language: Option<&'a str>,
+    /// Its words, where the filter asked for them and they are there.
+    pub words: Option<&'a [Span]>,
+    /// Counts of its words, where they were counted.
+    pub counts: Option<WordCounts>,
+    /// Its lines, where the filter asked for them and they are there.
+    pub lines: Option<RowLines<'a>>,
+}
+
+/// How much a filter wants of what the filters of a chain share.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing: it does not look at them.
+    #[default]
+    Never,
+    /// What a step before it found; where none did, the filter finds out by itself what little it wants to know.
+    IfKnown,
+    /// All, for itself and for the steps after it.
+    Always,
+}
+
+/// What a filter looks at besides the text, found once for each version of the text of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Words with their hashes.
+    pub words: Wanted,
+    /// Lines between line feeds with their hashes.
+    pub lines: Wanted,
+    /// Whether a row without a language has its limits by the script of most of its words.
+    pub script: bool,
 }
 
 /// A rule holds a measure against a limit.
@@ -139,20 +168,13 @@ pub trait Filter {
     /// The rules in the published order; limits are theirs by index.
     fn rules(&self) -> &[Rule];
 
-    /// Looks at a whole batch before its documents.
-    ///
-    /// # Errors
-    /// `ColumnMissing`, `ColumnType`.
-    fn prepare(&mut self, batch: &mut Batch, settings: &Settings) -> Result<()>;
+    /// What it looks at besides the text.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
 
     /// Hands the measures of a document to the judge, in order, until it breaks.
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()>;
-
-    /// Whether most words of a row with a letter are not in the Latin script, for rows without a language. Asked
-    /// before the row is judged, and only where sets differ by script.
-    fn mostly_not_latin(&mut self, _row: usize, _text: &str) -> bool {
-        false
-    }
 
     /// Hash of the files it read, where there are any.
     fn content_hash(&self) -> Option<u128> {

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{Array, ArrayRef, Float64Array};
+use arrow_array::{Array, ArrayRef, Float64Array, StringArray};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::{DataType, Field};
 use serde::Deserialize;
 
 use super::limits::{Languages, LimitSet, Limits};
-use super::{Cuts, Document, Edited, Filter, Judge, Measures};
+use super::{Cuts, Document, Edited, Filter, Judge, Measures, Needs, Wanted};
 use crate::batch::Batch;
 use crate::edits::{Edit, Edits};
 use crate::error::{KernelError, Result};
 use crate::removed::{Reason, RemovedLog};
+use crate::text::lines::{Lines, known_lines, lines_of};
 use crate::text::rewrite::Rewriter;
 use crate::text::segment::Split;
-use crate::text::words::Cut;
+use crate::text::words::{Cut, WordCounts, Words, count_words, known_words, words_of};
 
 /// What all filters are told.
 #[derive(Debug, Clone, Deserialize)]
@@ -120,8 +121,8 @@ pub fn run<F: Filter>(
     edits: &mut Edits,
     name: &str,
 ) -> Result<u64> {
-    step.filter.prepare(batch, &step.settings)?;
-    let mut verdicts = judge_all(step, batch, edits, name)?;
+    let found = Found::of(batch, &step.settings, step.filter.needs())?;
+    let mut verdicts = judge_all(step, batch, &found, edits, name)?;
     if step.settings.annotate {
         annotate(step, batch, &verdicts)?;
         return Ok(0);
@@ -139,17 +140,16 @@ pub fn run<F: Filter>(
 /// # Errors
 /// `ColumnMissing`, or `ColumnType` when a column is not utf8.
 pub fn held<F: Filter>(step: &mut Step<F>, batch: &mut Batch, row: usize) -> Result<Vec<Held>> {
-    step.filter.prepare(batch, &step.settings)?;
+    let found = Found::of(batch, &step.settings, step.filter.needs())?;
     let Step { filter, settings, limits } = step;
     let rules = filter.rules().to_vec();
     let text = batch.text(&settings.column)?;
-    let document = if text.is_valid(row) { text.value(row) } else { "" };
-    let codes = settings.languages.codes_in(batch)?;
-    let (language, set) = settings.languages.of_row(codes, row, || filter.mostly_not_latin(row, document));
+    let document = found.document(row, text, settings.languages.codes_in(batch)?, &settings.languages);
+    let set = document.set;
     let mut values = vec![f64::NAN; filter.measures().len()];
     let mut judge =
         Judge { rules: &rules, limits: &limits[set], stop_early: false, values: &mut values, failed: None };
-    let _ = filter.judge(Document { row, text: document, set, language }, &mut judge);
+    let _ = filter.judge(document, &mut judge);
     let mut all = Vec::new();
     for (measure, (name, _)) in filter.measures().iter().enumerate() {
         let value = values[measure];
@@ -166,9 +166,56 @@ pub fn held<F: Filter>(step: &mut Step<F>, batch: &mut Batch, row: usize) -> Res
     Ok(all)
 }
 
+/// What a filter looks at besides the texts of a batch.
+struct Found {
+    words: Option<Arc<Words>>,
+    lines: Option<Arc<Lines>>,
+    /// How words are cut where a row's script decides about its limits.
+    cut: Option<Cut>,
+}
+
+impl Found {
+    fn of(batch: &mut Batch, settings: &Settings, needs: Needs) -> Result<Self> {
+        let (column, cut) = (&settings.column, settings.cut());
+        let words = match needs.words {
+            Wanted::Never => None,
+            Wanted::IfKnown => known_words(batch, column, &cut)?,
+            Wanted::Always => Some(words_of(batch, column, &cut)?),
+        };
+        let lines = match needs.lines {
+            Wanted::Never => None,
+            Wanted::IfKnown => known_lines(batch, column)?,
+            Wanted::Always => Some(lines_of(batch, column)?),
+        };
+        Ok(Self { words, lines, cut: needs.script.then_some(cut) })
+    }
+
+    fn document<'a>(
+        &'a self,
+        row: usize,
+        text: &'a StringArray,
+        codes: Option<&'a StringArray>,
+        languages: &'a Languages,
+    ) -> Document<'a> {
+        let text = if text.is_valid(row) { text.value(row) } else { "" };
+        let words = self.words.as_deref();
+        let mut counts = words.map(|words| words.counts(row));
+        let (language, set) = languages.of_row(codes, row, || {
+            self.cut.as_ref().is_some_and(|cut| {
+                let counts: &mut WordCounts = counts.get_or_insert_with(|| count_words(text, cut, None));
+                counts.mostly_not_latin()
+            })
+        });
+        let words = words.map(|words| words.of(row));
+        let lines = self.lines.as_deref().map(|lines| lines.of(row));
+        Document { text, set, language, words, counts, lines }
+    }
+}
+
 fn judge_all<F: Filter>(
     step: &mut Step<F>,
     batch: &Batch,
+    found: &Found,
     edits: &mut Edits,
     name: &str,
 ) -> Result<Verdicts> {
@@ -183,9 +230,8 @@ fn judge_all<F: Filter>(
     let mut failed = vec![None; rows];
     let mut edited = Rewriter::of(text);
     for row in (0..rows).filter(|&row| batch.is_kept(row)) {
-        let document = if text.is_valid(row) { text.value(row) } else { "" };
-        let (language, set) =
-            settings.languages.of_row(codes, row, || filter.mostly_not_latin(row, document));
+        let document = found.document(row, text, codes, &settings.languages);
+        let set = document.set;
         let from = if settings.annotate { row * width } else { rows };
         let mut judge = Judge {
             rules: &rules,
@@ -194,7 +240,7 @@ fn judge_all<F: Filter>(
             values: &mut values[from..from + width],
             failed: None,
         };
-        let _ = filter.judge(Document { row, text: document, set, language }, &mut judge);
+        let _ = filter.judge(document, &mut judge);
         if let Some(rule) = judge.failed {
             failed[row] = Some((rule, set));
             if !settings.annotate {

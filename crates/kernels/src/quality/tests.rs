@@ -13,7 +13,7 @@ use crate::edits::{EditCount, Edits};
 use crate::removed::{RemovedLog, RuleCount};
 
 /// Lines that make each rule fail somewhere: capitals, boilerplate, repeats, scripts without spaces.
-const LINES: [&str; 18] = [
+const LINES: [&str; 20] = [
     "",
     "the cat that sat with the dog and had to be there of all places.",
     "Those of us who have to be there went with them!",
@@ -23,6 +23,8 @@ const LINES: [&str; 18] = [
     "one",
     "sign-in to the page",
     "go on, read more...",
+    "A line.\rAnother one.\u{2028}And a third ...",
+    "terms of use\r",
     "javascript must be on.",
     "See [1] and [edit] there.",
     "- a point ...",

@@ -12,8 +12,7 @@ use rustc_hash::FxHashSet;
 use serde::Deserialize;
 
 use super::lists::{Entries, List, content_hash, of_lists};
-use super::{Document, Filter, Judge, Measures, Rule, Settings};
-use crate::batch::Batch;
+use super::{Document, Filter, Judge, Measures, Rule};
 use crate::error::{KernelError, Result};
 use crate::hash::digest128;
 use crate::shared::Shared;
@@ -189,10 +188,6 @@ impl Filter for UrlFilter {
 
     fn content_hash(&self) -> Option<u128> {
         Some(self.content_hash)
-    }
-
-    fn prepare(&mut self, _batch: &mut Batch, _settings: &Settings) -> Result<()> {
-        Ok(())
     }
 
     fn judge(&mut self, document: Document<'_>, judge: &mut Judge<'_>) -> ControlFlow<()> {

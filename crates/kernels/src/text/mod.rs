@@ -12,4 +12,6 @@ pub mod rewrite;
 mod scrub;
 pub mod segment;
 pub mod sentences;
+pub mod spans;
+pub(crate) mod windows;
 pub mod words;

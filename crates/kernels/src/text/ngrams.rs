@@ -11,7 +11,7 @@
 //!
 //! Both only leave out what cannot repeat; the results are those of the plain loops, which the tests hold them against.
 
-use super::words::Span;
+use super::spans::Span;
 use crate::hash::counter::Counter;
 use crate::hash::fold;
 

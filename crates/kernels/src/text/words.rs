@@ -6,6 +6,7 @@ use arrow_array::{Array, StringArray};
 
 use super::characters::{ALPHABETIC, LATIN};
 use super::segment::{Han, Split, Word, each_word};
+use super::spans::{Span, Spans};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::hash::fold;
@@ -69,26 +70,11 @@ impl WordCounts {
     }
 }
 
-/// Where a word lies in the bytes of its row, and its hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// First byte, from the start of the row's text.
-    pub start: u32,
-    /// Byte after the last.
-    pub end: u32,
-    /// [`fold::hash`] of its bytes.
-    pub hash: u64,
-}
-
 /// The words of all rows of a text column that were selected when they were cut.
 #[derive(Debug)]
 pub struct Words {
-    /// The text that was cut; holding it keeps its address from being used again.
-    text: StringArray,
     cut: Cut,
-    spans: Vec<Span>,
-    /// First span of each row, and the end of the last.
-    rows: Vec<usize>,
+    spans: Spans,
     counts: Vec<WordCounts>,
 }
 
@@ -99,43 +85,27 @@ impl Words {
             Some(language) => Some(batch.text(language)?),
             None => None,
         };
+        let mut counts = vec![WordCounts::default(); text.len()];
         // A word and the space after it take six bytes in English.
-        let mut spans = Vec::with_capacity(text.values().len() / 5);
-        let mut rows = vec![0];
-        let mut counts = Vec::with_capacity(text.len());
-        for row in 0..text.len() {
-            let mut count = WordCounts::default();
-            if text.is_valid(row) && batch.is_kept(row) {
-                let text = text.value(row);
-                let bytes = text.as_bytes();
-                each_word(text, cut.split, cut.han(language_of(languages, row)), |word| {
-                    count.add(&word);
-                    let hash = fold::hash(&bytes[word.start..word.end]);
-                    spans.push(Span { start: word.start as u32, end: word.end as u32, hash });
-                });
-            }
-            rows.push(spans.len());
-            counts.push(count);
-        }
-        Ok(Self { text: text.clone(), cut: cut.clone(), spans, rows, counts })
+        let spans = Spans::find(batch, text, text.values().len() / 5, |row, text, spans| {
+            let bytes = text.as_bytes();
+            each_word(text, cut.split, cut.han(language_of(languages, row)), |word| {
+                counts[row].add(&word);
+                let hash = fold::hash(&bytes[word.start..word.end]);
+                spans.push(Span { start: word.start as u32, end: word.end as u32, hash });
+            });
+        });
+        Ok(Self { cut: cut.clone(), spans, counts })
     }
 
     /// Words of a row; none for a row that was removed before they were cut.
     pub fn of(&self, row: usize) -> &[Span] {
-        &self.spans[self.rows[row]..self.rows[row + 1]]
+        self.spans.of(row)
     }
 
     /// Counts of a row.
     pub fn counts(&self, row: usize) -> WordCounts {
         self.counts[row]
-    }
-
-    /// Whether these are the words of the column as it is now.
-    fn are_of(&self, text: &StringArray, cut: &Cut) -> bool {
-        self.cut == *cut
-            && self.text.len() == text.len()
-            && self.text.values().as_ptr() == text.values().as_ptr()
-            && self.text.value_offsets().as_ptr() == text.value_offsets().as_ptr()
     }
 }
 
@@ -174,7 +144,7 @@ pub fn words_of(batch: &mut Batch, column: &str, cut: &Cut) -> Result<Arc<Words>
 /// `ColumnMissing`, or `ColumnType` when the column is not utf8.
 pub fn known_words(batch: &Batch, column: &str, cut: &Cut) -> Result<Option<Arc<Words>>> {
     let text = batch.text(column)?;
-    Ok(batch.known_words().filter(|words| words.are_of(text, cut)).cloned())
+    Ok(batch.known_words().filter(|words| words.cut == *cut && words.spans.are_of(text)).cloned())
 }
 
 #[cfg(test)]
