@@ -166,13 +166,18 @@ impl Characters {
 #[must_use]
 #[inline]
 pub fn decode(bytes: &[u8], at: usize) -> (u32, usize) {
-    let tail = |n: usize| u32::from(bytes[at + n] & 0x3f);
-    let first = bytes[at];
-    match first {
-        0..=0x7f => (u32::from(first), 1),
-        0x80..=0xdf => ((u32::from(first & 0x1f) << 6) | tail(1), 2),
-        0xe0..=0xef => ((u32::from(first & 0x0f) << 12) | (tail(1) << 6) | tail(2), 3),
-        _ => ((u32::from(first & 0x07) << 18) | (tail(1) << 12) | (tail(2) << 6) | tail(3), 4),
+    let tail = |byte: u8| u32::from(byte & 0x3f);
+    // Three bytes first: most of what is beyond ASCII.
+    match bytes[at..] {
+        [first @ 0xe0..=0xef, second, third, ..] => {
+            ((u32::from(first & 0x0f) << 12) | (tail(second) << 6) | tail(third), 3)
+        }
+        [first @ 0..=0x7f, ..] => (u32::from(first), 1),
+        [first @ 0x80..=0xdf, second, ..] => ((u32::from(first & 0x1f) << 6) | tail(second), 2),
+        [first, second, third, fourth, ..] => {
+            ((u32::from(first & 0x07) << 18) | (tail(second) << 12) | (tail(third) << 6) | tail(fourth), 4)
+        }
+        _ => (u32::from(bytes[at]), 1), // no text
     }
 }
 

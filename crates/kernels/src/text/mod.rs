@@ -1,5 +1,6 @@
 //! Text: measures, normalisation, cutting.
 
+mod ascii_words;
 pub mod characters;
 pub mod chunk;
 pub mod citations;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::{Array, StringArray};
 
-use super::characters::{ALPHABETIC, LATIN};
-use super::segment::{Han, Split, Word, each_word};
+use super::ascii_words::AsciiWords;
+use super::characters::{ALPHABETIC, Characters, LATIN};
+use super::segment::{Found, Han, Split, Word, each_word, find_words};
 use super::spans::{Span, Spans};
 use crate::batch::Batch;
 use crate::error::Result;
@@ -70,6 +71,22 @@ impl WordCounts {
     }
 }
 
+impl Found for WordCounts {
+    #[inline]
+    fn word(&mut self, word: Word) {
+        self.add(&word);
+    }
+
+    #[inline]
+    fn ascii(&mut self, words: &AsciiWords, _at: usize, _table: Characters) {
+        let (words, alphabetic, bytes) = words.counts();
+        self.words += words;
+        self.plain += words;
+        self.plain_characters += u64::from(bytes);
+        self.alphabetic += alphabetic;
+    }
+}
+
 /// The words of all rows of a text column that were selected when they were cut.
 #[derive(Debug)]
 pub struct Words {
@@ -121,7 +138,7 @@ pub(crate) fn language_of(languages: Option<&StringArray>, row: usize) -> Option
 #[must_use]
 pub fn count_words(text: &str, cut: &Cut, language: Option<&str>) -> WordCounts {
     let mut counts = WordCounts::default();
-    each_word(text, cut.split, cut.han(language), |word| counts.add(&word));
+    find_words(text, cut.split, cut.han(language), &mut counts);
     counts
 }
 
