@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use aho_corasick::AhoCorasick;
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 use serde::Deserialize;
 
 use super::kept_lines::KeptLines;
@@ -17,7 +17,8 @@ use crate::text::characters::{Characters, SPACE};
 use crate::text::citations::remove_citations;
 use crate::text::count::code_points;
 use crate::text::lines::{python_lines, strip};
-use crate::text::sentences::{count_sentences, each_sentence};
+use crate::text::sentences::{Sentences, each_sentence};
+use crate::text::windows::any_window;
 
 const LOREM_IPSUM: usize = 0;
 const CURLY_BRACKETS: usize = 1;
@@ -85,6 +86,7 @@ pub struct C4Quality {
     rules: Vec<Rule>,
     options: Options,
     phrases: AhoCorasick,
+    sentences: Sentences,
     kept: KeptLines<6>,
     /// The line at hand without citations.
     line: String,
@@ -125,6 +127,7 @@ impl C4Quality {
             ],
             options,
             phrases: phrases.map_err(KernelError::internal)?,
+            sentences: Sentences::default(),
             kept: KeptLines::new(CUTS),
             line: String::new(),
         })
@@ -194,6 +197,20 @@ struct Found {
     policy: bool,
 }
 
+/// Whether a text may hold one of the phrases, by a few of their letters that are rare side by side. What the search
+/// for the phrases themselves costs, most texts are spared.
+fn may_hold_phrase(text: &str) -> bool {
+    any_window(text.as_bytes(), |[a, b, c, d]| {
+        // One by one: `map` over the array keeps the compiler from making vectors.
+        let (a, b, c, d) = (a | 0x20, b | 0x20, c | 0x20, d | 0x20);
+        (a == b'j' && c == b'v') // javascript
+            || (a == b'k' && b == b'i' && c == b'e') // cookie
+            || (a == b'i' && b == b'c' && c == b'y') // policy
+            || (a == b'p' && b == b's' && c == b'u') // ipsum
+            || (a == b'e' && b == b'r' && c == b'm' && d == b's') // terms
+    })
+}
+
 impl Found {
     fn of(line: &str, phrases: &AhoCorasick) -> Self {
         let mut found = Self::default();
@@ -227,13 +244,24 @@ fn words_until(line: &str, mut word: impl FnMut(&str) -> bool) {
 
 fn has_longer_word(line: &str, limit: usize) -> bool {
     let mut longer = false;
-    if line.len() > limit {
+    if has_longer_stretch(line, limit) {
         words_until(line, |word| {
             longer = word.len() > limit && code_points(word) > limit;
             !longer
         });
     }
     longer
+}
+
+/// Whether more than so many bytes lie between two spaces. From space to space at most `limit` bytes on, so that few of
+/// a long line's bytes are looked at.
+fn has_longer_stretch(line: &str, limit: usize) -> bool {
+    let (bytes, mut at) = (line.as_bytes(), 0);
+    while bytes.len() - at > limit {
+        let Some(space) = memrchr(b' ', &bytes[at..=at + limit]) else { return true };
+        at += space + 1;
+    }
+    false
 }
 
 fn has_words(line: &str, least: usize) -> bool {
@@ -264,7 +292,7 @@ impl Filter for C4Quality {
         let Document { text, lines, .. } = document;
         self.kept.clear();
         let searched = Searched {
-            phrase: self.phrases.is_match(text),
+            phrase: may_hold_phrase(text) && self.phrases.is_match(text),
             bracket: memchr(b'[', text.as_bytes()).is_some(),
             curly: memchr(b'{', text.as_bytes()).is_some(),
         };
@@ -276,6 +304,7 @@ impl Filter for C4Quality {
         };
         let (mut lorem_ipsum, mut curly_brackets, mut sentences) = (0_u64, 0_u64, 0_usize);
         let (stop, by_sentence) = (judge.stops_early(), self.options.sentences);
+        let mut counter = std::mem::take(&mut self.sentences);
         let mut each = |line: &str| {
             if stop && lorem_ipsum + curly_brackets > 0 {
                 return;
@@ -284,7 +313,7 @@ impl Filter for C4Quality {
                 if by_sentence {
                     sentences += 1;
                 } else if sentences < enough {
-                    sentences += count_sentences(kept, enough - sentences);
+                    sentences += counter.count(kept, enough - sentences);
                 }
             };
             match self.line(line, searched, count) {
@@ -298,6 +327,7 @@ impl Filter for C4Quality {
         } else {
             python_lines(text, lines, &mut each);
         }
+        self.sentences = counter;
         self.kept.finish(|kept| kept != text);
         judge.measure(LOREM_IPSUM, lorem_ipsum as f64)?;
         judge.measure(CURLY_BRACKETS, curly_brackets as f64)?;
@@ -353,6 +383,30 @@ mod tests {
                 ("policy", 1)
             ]
         );
+    }
+
+    #[test]
+    fn the_first_look_misses_no_phrase() {
+        for phrase in PHRASES {
+            assert!(may_hold_phrase(phrase) && may_hold_phrase(&phrase.to_uppercase()), "{phrase}");
+        }
+        assert!(!may_hold_phrase("It was the best of times, it was the worst of times."));
+    }
+
+    #[test]
+    fn long_words_are_found_wherever_they_stand() {
+        for (line, expected) in [
+            ("abc defghi jk", true),
+            ("abcdef", true),
+            ("a b c d abcdef", true),
+            ("ab cde f ghijk", false),
+            ("ééééé é", false),
+            ("éééééé", true),
+            ("abc\tdefg", false),
+            ("", false),
+        ] {
+            assert_eq!(has_longer_word(line, 5), expected, "{line}");
+        }
     }
 
     #[test]

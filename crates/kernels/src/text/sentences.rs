@@ -6,7 +6,8 @@
 //! abbreviations, prefixes, suffixes and the one infix with a full stop. Beyond ASCII the marks of all scripts
 //! end sentences, those of scripts without spaces wherever they stand.
 
-use super::characters::{ALPHABETIC, Characters, PUNCTUATION_MARK, SPACE, TERMINAL};
+use super::characters::{ALPHABETIC, Characters, PUNCTUATION_MARK, SPACE, TERMINAL, decode};
+use super::windows::first_byte;
 
 /// Abbreviations that the tokenizer keeps whole (its exceptions with a full stop), sorted by bytes.
 #[rustfmt::skip]
@@ -44,26 +45,32 @@ enum Token {
     Other,
 }
 
-const QUOTES: &str = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉⟦⟧";
-const SIGNS: &str = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪";
-const CURRENCIES: &str = "$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿";
+#[rustfmt::skip]
+fn is_quote(character: char) -> bool {
+    matches!(
+        character,
+        '\'' | '"' | '”' | '“' | '`' | '‘' | '´' | '’' | '‚' | ',' | '„' | '»' | '«' | '「' | '」' | '『' | '』' | '（'
+            | '）' | '〔' | '〕' | '【' | '】' | '《' | '》' | '〈' | '〉' | '⟦' | '⟧'
+    )
+}
 
-/// Counts the sentences of a text, up to `enough`; a text without tokens has none.
-#[must_use]
-pub fn count_sentences(text: &str, enough: usize) -> usize {
-    let mut sentences = Sentences::default();
-    let mut count = 0;
-    sentences.starts(text, |_| {
-        count += 1;
-        count < enough
-    });
-    count
+#[rustfmt::skip]
+fn is_sign(character: char) -> bool {
+    matches!(
+        character,
+        '…' | ',' | ':' | ';' | '!' | '?' | '¿' | '؟' | '¡' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '_' | '#'
+            | '*' | '&' | '。' | '？' | '！' | '，' | '、' | '；' | '：' | '～' | '·' | '।' | '،' | '۔' | '؛' | '٪'
+    )
+}
+
+fn is_currency(character: char) -> bool {
+    matches!(character, '$' | '£' | '¥' | '฿' | '₽' | '﷼' | '₠'..='₼' | '₾' | '₿')
 }
 
 /// The sentences of a text one after the other, as datatrove cuts them: each with the white space before it.
 pub fn each_sentence<'a>(text: &'a str, mut sentence: impl FnMut(&'a str)) {
     let (mut from, mut first) = (0, true);
-    Sentences::default().starts(text, |start| {
+    Sentences::default().each_start(text, |start| {
         if !std::mem::replace(&mut first, false) {
             let end = super::lines::strip_end(&text[..start]).len().max(from);
             sentence(&text[from..end]);
@@ -76,21 +83,41 @@ pub fn each_sentence<'a>(text: &'a str, mut sentence: impl FnMut(&'a str)) {
     }
 }
 
-#[derive(Default)]
-struct Sentences {
+/// Finds where sentences begin; reused from text to text.
+#[derive(Debug, Default)]
+pub struct Sentences {
     /// Tokens split off at the end of a chunk, last first.
     suffixes: Vec<(Token, usize)>,
+    /// Whether there was a token.
     any: bool,
+    /// Whether a sentence has ended and no other has begun.
     ended: bool,
 }
 
 impl Sentences {
+    /// Counts the sentences of a text, up to `enough`; a text without tokens has none.
+    pub fn count(&mut self, text: &str, enough: usize) -> usize {
+        let mut count = 0;
+        self.each_start(text, |_| {
+            count += 1;
+            count < enough
+        });
+        count
+    }
+
     /// Calls `found` with the byte at which each sentence begins, until it says no.
-    fn starts(&mut self, text: &str, mut found: impl FnMut(usize) -> bool) {
+    fn each_start(&mut self, text: &str, mut found: impl FnMut(usize) -> bool) {
         let bytes = text.as_bytes();
         let table = Characters::table();
+        (self.any, self.ended) = (false, false);
         let mut at = 0;
         while at < bytes.len() {
+            if self.any && !self.ended {
+                // Within a sentence only a mark that may end it matters, with the chunk it is in.
+                let Some(mark) = next_mark(text, at) else { return };
+                let space = text[at..mark].char_indices().rev().find(|&(_, c)| table.of(c as u32).is(SPACE));
+                at += space.map_or(0, |(space, c)| space + c.len_utf8());
+            }
             let rest = &text[at..];
             let space = rest.find(|c: char| !table.of(c as u32).is(SPACE)).unwrap_or(rest.len());
             // White space other than a single space between tokens is a token itself.
@@ -118,8 +145,9 @@ impl Sentences {
     fn chunk(&mut self, chunk: &str, start: usize, found: &mut impl FnMut(usize) -> bool) -> bool {
         let table = Characters::table();
         let may_end = chunk.chars().any(|c| table.of(c as u32).is(TERMINAL));
-        if !may_end && !self.ended && self.any {
-            return true; // neither ends a sentence nor can begin one
+        if !may_end && !self.ended {
+            // Ends no sentence, and begins the first at most.
+            return self.any || self.token(Token::Other, start, found);
         }
         let (mut from, mut to) = (0, chunk.len());
         self.suffixes.clear();
@@ -196,12 +224,26 @@ impl Sentences {
     }
 }
 
-fn is(character: char, flag: u16) -> bool {
-    Characters::table().of(character as u32).is(flag)
+/// Where the next mark that may end a sentence is, from byte `at` on.
+fn next_mark(text: &str, mut at: usize) -> Option<usize> {
+    let (bytes, table) = (text.as_bytes(), Characters::table());
+    loop {
+        at = first_byte(bytes, at, |byte| byte >= 0x80 || byte == b'.' || byte == b'!' || byte == b'?')?;
+        while bytes.get(at).is_some_and(|&byte| byte >= 0x80) {
+            let (code_point, length) = decode(bytes, at);
+            if table.of(code_point).is(TERMINAL) {
+                return Some(at);
+            }
+            at += length;
+        }
+        if matches!(bytes.get(at), Some(b'.' | b'!' | b'?')) {
+            return Some(at);
+        }
+    }
 }
 
-fn is_quote(character: char) -> bool {
-    QUOTES.contains(character)
+fn is(character: char, flag: u16) -> bool {
+    Characters::table().of(character as u32).is(flag)
 }
 
 /// Lower-case, or of a script without cases.
@@ -243,7 +285,7 @@ fn prefix(core: &str) -> usize {
         '+' => !next.is_some_and(|c| c.is_ascii_digit()),
         'U' if core.starts_with("US$") => return 3,
         'C' | 'A' if next == Some('$') => return 2,
-        _ => SIGNS.contains(first) || is_quote(first) || CURRENCIES.contains(first),
+        _ => is_sign(first) || is_quote(first) || is_currency(first),
     };
     if splits { first.len_utf8() } else { 0 }
 }
@@ -265,7 +307,7 @@ fn suffix(core: &str) -> usize {
             let splits = before.is_ascii_digit()
                 || is_lower(before)
                 || matches!(before, '%' | '²' | '-' | '+' | '|')
-                || SIGNS.contains(before)
+                || is_sign(before)
                 || is_quote(before)
                 || upper
                 || degrees;
@@ -274,8 +316,8 @@ fn suffix(core: &str) -> usize {
         's' | 'S' if matches!(before, Some('\'' | '’')) => 1 + before.map_or(0, char::len_utf8),
         '—' | '–' => last.len_utf8(),
         '+' => usize::from(before.is_some_and(|c| c.is_ascii_digit())),
-        _ if CURRENCIES.contains(last) && before.is_some_and(|c| c.is_ascii_digit()) => last.len_utf8(),
-        _ if SIGNS.contains(last) || is_quote(last) => last.len_utf8(),
+        _ if is_currency(last) && before.is_some_and(|c| c.is_ascii_digit()) => last.len_utf8(),
+        _ if is_sign(last) || is_quote(last) => last.len_utf8(),
         _ => 0,
     }
 }
@@ -287,7 +329,7 @@ mod tests {
     fn sentences(text: &str) -> Vec<&str> {
         let mut found = Vec::new();
         each_sentence(text, |sentence| found.push(sentence));
-        assert_eq!(count_sentences(text, usize::MAX), found.len());
+        assert_eq!(Sentences::default().count(text, usize::MAX), found.len());
         assert_eq!(found.concat(), text);
         found
     }
@@ -322,6 +364,6 @@ mod tests {
     #[test]
     fn a_text_without_tokens_has_no_sentence() {
         assert_eq!(sentences(""), [""; 0]);
-        assert_eq!(count_sentences("ab. cd. ef. gh.", 2), 2);
+        assert_eq!(Sentences::default().count("ab. cd. ef. gh.", 2), 2);
     }
 }
