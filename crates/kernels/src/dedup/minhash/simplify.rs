@@ -132,13 +132,16 @@ impl Writer<'_> {
             self.reserve();
             let stretch = read + STRETCH.min(bytes.len() - read);
             while read < stretch {
-                read += self.ascii(&bytes[read..stretch], ascii);
-                if read == stretch {
-                    break;
+                // Between characters of other scripts there is little ASCII to look for.
+                if bytes[read] < 0x80 {
+                    read += self.ascii(&bytes[read..stretch], ascii);
+                    if read == stretch {
+                        break;
+                    }
                 }
                 let character = decode(&bytes[read..]);
                 match classify(character) {
-                    Class::Keep => self.push(&bytes[read..read + character.len_utf8()]),
+                    Class::Keep => self.push_character(&bytes[read..], character.len_utf8()),
                     Class::Space => self.space(),
                     Class::Digit => {
                         self.push(b"0");
@@ -147,7 +150,7 @@ impl Writer<'_> {
                     }
                     Class::Alone => {
                         self.end_word();
-                        self.push(&bytes[read..read + character.len_utf8()]);
+                        self.push_character(&bytes[read..], character.len_utf8());
                         self.end_word();
                     }
                     Class::Other => self.other(character),
@@ -205,10 +208,27 @@ impl Writer<'_> {
         }
     }
 
+    /// The character that a text begins with: four bytes, of which those after it are written over.
+    #[inline]
+    fn push_character(&mut self, text: &[u8], length: usize) {
+        match (text.first_chunk::<4>(), self.out[self.at..].first_chunk_mut::<4>()) {
+            (Some(from), Some(to)) => {
+                *to = *from;
+                self.at += length;
+                self.last = from[length - 1];
+            }
+            _ => self.push(&text[..length]),
+        }
+    }
+
+    /// Ends a word, unless the last one ended here.
     #[inline]
     fn end_word(&mut self) {
-        self.ends[self.words] = self.at as u32;
-        self.words += 1;
+        let at = self.at as u32;
+        if self.words == 0 || self.ends[self.words - 1] != at {
+            self.ends[self.words] = at;
+            self.words += 1;
+        }
     }
 
     #[inline]
