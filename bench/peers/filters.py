@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
 
 from datatrove.data import Document
 from datatrove.pipeline.filters import (
@@ -22,26 +21,14 @@ from datatrove.pipeline.filters import (
     GopherRepetitionFilter,
 )
 
+from documents import documents
+
 FILTERS = {
     "gopher-repetition": GopherRepetitionFilter,
     "gopher-quality": GopherQualityFilter,
     "c4-quality": C4QualityFilter,
     "fineweb-quality": FineWebQualityFilter,
 }
-
-
-def documents(corpus: str, lang: str, limit: int) -> Iterator[str]:
-    """Texts of the corpus, up to so many bytes."""
-    taken = 0
-    with open(corpus, encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            if lang != "all" and (row["lang"] != lang or row["source"] == "python-docs"):
-                continue
-            taken += len(row["text"].encode())
-            if taken > limit:
-                return
-            yield row["text"]
 
 
 def main() -> None:

@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+
+from documents import documents
 
 BATCH = 256
 PERMUTATIONS = 112
@@ -46,20 +48,6 @@ def with_datatrove() -> Sign:
         return [step.get_signature(shingles) for shingles in sets if len(shingles) > 0]
 
     return sign
-
-
-def documents(corpus: str, lang: str, limit: int) -> Iterator[str]:
-    """Texts of the corpus, up to so many bytes."""
-    taken = 0
-    with open(corpus, encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            if lang != "all" and (row["lang"] != lang or row["source"] == "python-docs"):
-                continue
-            taken += len(row["text"].encode())
-            if taken > limit:
-                return
-            yield row["text"]
 
 
 def main() -> None:

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from bench.scenarios import chain, datasets_map, export, feed, filters, memory, minhash, start_up, tokenize_step, tokenizers
+from bench.scenarios import (
+    chain,
+    datasets_map,
+    export,
+    feed,
+    filters,
+    language,
+    memory,
+    minhash,
+    recipe,
+    scripts,
+    start_up,
+    tokenize_step,
+    tokenizers,
+)
 from bench.sides import Scenario, Session
 
-MODULES = (tokenize_step, chain, datasets_map, tokenizers, filters, minhash, feed, export, memory, start_up)
+MODULES = (
+    tokenize_step,
+    chain,
+    datasets_map,
+    tokenizers,
+    filters,
+    language,
+    minhash,
+    scripts,
+    recipe,
+    feed,
+    export,
+    memory,
+    start_up,
+)
 
 
 def all_scenarios(session: Session) -> list[Scenario]:
