@@ -28,13 +28,15 @@ fn main() {
     let (rows, bands) = (number(2, 20) * TASK_ROWS, number(3, 14));
     let corpus = Corpus { rows: u64::from(rows), bands, partitions: rows.div_ceil(PARTITION_ROWS) };
     let estimate = Estimate::new(corpus, THREADS);
+    // Keys are appended: those of a run that was broken off must not stay.
+    let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).expect("a folder");
     let parts = write_keys(folder, rows, bands, corpus.partitions as usize);
     // From here on the peak is that of the work, not of making its input.
     fs::write("/proc/self/clear_refs", "5").expect("a Linux that can forget the peak");
     let before = peak_bytes();
     let started = Instant::now();
-    let files = write_buckets(folder, &parts);
+    let files = write_buckets(&parts);
     let bucket_seconds = started.elapsed().as_secs_f64();
     let bases: Vec<u32> = (0..=rows / TASK_ROWS).map(|task| task * TASK_ROWS).collect();
     let dealt = components::deal(&files, &bases, 65_536, folder.join("groups")).expect("components");
@@ -109,7 +111,7 @@ fn write_keys(folder: &Path, rows: u32, bands: u32, partitions: usize) -> Vec<Pa
     parts
 }
 
-fn write_buckets(folder: &Path, parts: &[Part]) -> Vec<PathBuf> {
+fn write_buckets(parts: &[Part]) -> Vec<PathBuf> {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -125,8 +127,8 @@ fn write_buckets(folder: &Path, parts: &[Part]) -> Vec<PathBuf> {
                             (task * TASK_ROWS, segment)
                         })
                         .collect();
-                    let path = folder.join(part.path.with_extension("buckets"));
-                    buckets::write(&inputs, 0, path).expect("room on the disk");
+                    buckets::write(&inputs, 0, part.path.with_extension("buckets"))
+                        .expect("room on the disk");
                 }
             });
         }
