@@ -35,7 +35,8 @@ def main() -> None:
     scenarios = all_scenarios(session)
     names = [scenario.name for scenario in scenarios]
     if arguments.list:
-        print("\n".join(f"{scenario.name:18}{scenario.title}" for scenario in scenarios))
+        width = max(map(len, names)) + 2
+        print("\n".join(f"{scenario.name:{width}}{scenario.title}" for scenario in scenarios))
         return
     unknown = [name for name in arguments.only or () if name not in names]
     if unknown:
