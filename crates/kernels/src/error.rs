@@ -58,6 +58,22 @@ pub enum KernelError {
         /// What is wrong.
         reason: String,
     },
+    /// Parameters of a column cannot be found, or do not fit it.
+    Fit {
+        /// The column.
+        column: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// A category that is not among those of its column.
+    Category {
+        /// The column.
+        column: String,
+        /// The value, as people read it.
+        value: String,
+        /// Id of the row.
+        row: String,
+    },
     /// An option has a value the kernel cannot work with.
     Option {
         /// The option.
@@ -122,6 +138,8 @@ impl KernelError {
             Self::Format { .. } => "GM_FORMAT",
             Self::Tokenizer { .. } => "GM_TOKENIZER",
             Self::Model { .. } => "GM_MODEL",
+            Self::Fit { .. } => "GM_FIT",
+            Self::Category { .. } => "GM_CATEGORY",
             Self::Option { .. } => "GM_CONFIG",
             Self::Disposed { .. } => "GM_DISPOSED",
             Self::RunMissing { .. } => "GM_RUN_MISSING",
@@ -170,6 +188,10 @@ impl fmt::Display for KernelError {
             Self::Format { format, reason } => write!(f, "not valid {format}: {reason}"),
             Self::Tokenizer { reason } => write!(f, "tokenizer: {reason}"),
             Self::Model { reason } => write!(f, "model: {reason}"),
+            Self::Fit { column, reason } => write!(f, "column '{column}' cannot be fitted: {reason}"),
+            Self::Category { column, value, row } => {
+                write!(f, "column '{column}' of the row {row} holds {value}, which is none of its categories")
+            }
             Self::Option { name, reason } => write!(f, "option '{name}': {reason}"),
             Self::Disposed { what } => write!(f, "this {what} was disposed and cannot be used"),
             Self::RunMissing { folder, reason } => {

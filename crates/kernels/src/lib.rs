@@ -28,6 +28,7 @@ pub mod routed;
 pub mod rows;
 pub mod shared;
 pub mod stats;
+pub mod tabular;
 pub mod text;
 pub mod tokenize;
 

@@ -35,6 +35,7 @@ mod row_shards;
 mod rows;
 mod shard_file;
 mod stats;
+mod tabular;
 mod text;
 mod tokenizer;
 
