@@ -209,6 +209,19 @@ describe('the document column', () => {
     }
   })
 
+  test('a table that has none gives empty ones where that is asked for', async () => {
+    for (const path of ['table.parquet', 'table.arrow', 'table.arrows']) {
+      const files = write({ path, columns: { n: { type: 'int64', values: [1, null] }, s: strings('a', 'b') } })
+      await expect(read(files)).rejects.toMatchObject({ code: 'GM_COLUMN_MISSING' })
+      const { rows, rejects } = await read(files, { onMissing: 'empty' })
+      expect(rejects).toEqual([])
+      expect(rows.map(({ position, text, n, s }) => [position, text, n, s])).toEqual([
+        [0, '', 1, 'a'],
+        [1, '', null, 'b'],
+      ])
+    }
+  })
+
   test('numbers in it go to quarantine', async () => {
     const [file] = write({ path: 'numbers.parquet', columns: { body: { type: 'int64', values: [1, null] } } })
     const outcome = await read([file!])

@@ -33,7 +33,7 @@ export async function columnsOfFiles(
   const chosen = sampledFiles(files.filter((file) => file.size > 0))
   const looks = await mapConcurrent(chosen, CONCURRENT_LOOKS, async (file) => ({ file, columns: await look(file) }))
   const schemas = looks.filter((schema): schema is Schema => schema.columns !== undefined)
-  if (options.text !== '') {
+  if (options.text !== '' && options.onMissing !== 'empty') {
     for (const schema of schemas) requireColumn(schema, options.text, 'the document column (source.text)')
   }
   const names = new Set(schemas.flatMap(({ columns }) => columns.map(({ name }) => name)))
@@ -96,6 +96,9 @@ export function selectColumns(
   const schema = { file, columns: found }
   const selected = columns.map(({ name, type }) => {
     const source = name === 'text' ? options.text : name
+    if (name === 'text' && options.onMissing === 'empty' && !found.some((one) => one.name === source)) {
+      return { name, source: '', type } // rows of a table
+    }
     const role = name === 'text' ? 'the document column (source.text)' : 'a column that is kept'
     const column = requireColumn(schema, source, role)
     if (name !== 'text' && !fits(column, type)) {

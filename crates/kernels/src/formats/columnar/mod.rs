@@ -38,7 +38,7 @@ pub fn type_name(data_type: &DataType) -> &'static str {
 pub struct WantedColumn {
     /// Its name in the batch.
     pub name: String,
-    /// Its name in the file.
+    /// Its name in the file; empty for a text that the file does not have, and that is empty in every row.
     pub source: String,
     /// Its type in the batch, as TypeScript calls it.
     #[serde(rename = "type")]
@@ -137,7 +137,8 @@ impl Selection {
 
     /// Names of the columns that are read from the file.
     pub fn sources(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(|column| column.source.as_str()).chain(self.id.as_deref())
+        let columns = self.columns.iter().map(|column| column.source.as_str());
+        columns.filter(|source| !source.is_empty()).chain(self.id.as_deref())
     }
 
     /// Turns rows of the file, the first of which is row `first_row` of it, into a batch.
@@ -155,6 +156,11 @@ impl Selection {
         };
         let mut columns = Vec::with_capacity(self.columns.len());
         for wanted in &self.columns {
+            if wanted.name == TEXT && wanted.source.is_empty() {
+                let texts: ArrayRef = Arc::new(StringArray::from(vec![""; rows]));
+                columns.push((field(wanted, &DataType::Utf8), texts));
+                continue;
+            }
             let array = column(record, &wanted.source)?;
             let array = if wanted.name == TEXT {
                 Arc::new(self.text(wanted, array, &mut faults, &mut skipped)?)
