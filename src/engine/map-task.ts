@@ -71,7 +71,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
       )
     : new ShardOutput(task, setup, context)
   using index = setup.indexed && new IndexOutput(`${base}.index.parquet`, setup.indexed)
-  const unit = setup.columns.some((column) => column.type === 'tokens') ? 'tokens' : 'bytes'
+  const unit = unitOf(setup)
   const where = setup.source?.where ? new Expression(setup.source.where) : undefined
 
   for await (const input of timed(openInput(task, setup, chain, quarantine, tally, context), tally.read)) {
@@ -84,7 +84,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
     using batch = await chain.run(input)
     if (batch.rows > 0) {
       tally.rowsOut += batch.rows
-      if (!setup.boundary) tally.tokens += measure(batch, unit, tally.lengths)
+      if (unit) tally.tokens += measure(batch, unit, tally.lengths)
       const start = performance.now()
       output.write(batch)
       // What the boundary removes is counted where its rows are read again; they enter it here.
@@ -110,7 +110,7 @@ function finish(
     index: IndexOutput | undefined
     tally: Tally
     base: string
-    unit: 'tokens' | 'bytes'
+    unit: 'tokens' | 'bytes' | undefined
     spilled: NativeGroupCounts
   },
 ): MapResult {
@@ -166,7 +166,7 @@ function finish(
     sample: written.sample,
     truncated: tally.truncated,
     unknownColumns: [...tally.unknownColumns],
-    lengths: setup.boundary ? undefined : { unit, bins: tally.lengths.toJson() },
+    lengths: unit && { unit, bins: tally.lengths.toJson() },
   }
 }
 
@@ -220,6 +220,13 @@ function openInput(
     },
     signal: context.signal,
   })
+}
+
+/** What rows that reach the sink are measured in; undefined for others, and for rows of a table, which have no text. */
+function unitOf({ boundary, columns }: StageSetup): 'tokens' | 'bytes' | undefined {
+  if (boundary) return undefined
+  if (columns.some(({ type }) => type === 'tokens')) return 'tokens'
+  return columns.some(({ name, type }) => name === 'text' && type === 'string') ? 'bytes' : undefined
 }
 
 /** Adds each row's length to the histogram; the sum of token counts, 0 for text. */
