@@ -82,7 +82,7 @@ export function pipelineFile(root: string, pipeline: object, name = 'pipeline.ya
   return place(join(root, name), stringify(pipeline))
 }
 
-const PROMISED = ['shards', 'ids', 'packs', 'removed', 'edits', 'index', 'stats']
+const PROMISED = ['shards', 'ids', 'packs', 'removed', 'edits', 'index', 'stats', 'fitted']
 
 /** SHA-256 of each file whose bytes a run promises, by name; `quarantine` is as fixed as the rest. */
 export function outputsOf(out: string, folders: readonly string[] = PROMISED): Record<string, string> {

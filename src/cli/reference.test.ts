@@ -80,6 +80,7 @@ test('docs/run-directory.md has every key of manifest.json and metrics.json, and
     routed: [{ ...manifest.removed[0]!, step: 'pii' }],
     indexes: [{ step: 'a', kind: 'exact', compares: null, files: manifest.removed }],
     statistics: manifest.removed,
+    fitted: [{ name: 'a', bytes: 1, checksum: '0', blocks: '0', step: 'scale' }],
     against: [{ step: 'a', run: 'b', rows: 1, checksum: '0' }],
   }
   const counts = { groups: 1, candidates: 2, largest: 2, compared: 1, overflow: 0 }

@@ -23,7 +23,13 @@ export class Chain implements Disposable {
   readonly #steps: readonly ChainStep[]
   readonly #runners: StepRunner[] = []
 
-  constructor(steps: readonly ChainStep[], registry: Registry, functions: readonly UserFunction[], keepText = false) {
+  /** Parameters found in the data come by the steps' labels; without them such steps are only tried out. */
+  constructor(
+    steps: readonly ChainStep[],
+    registry: Registry,
+    functions: readonly UserFunction[],
+    { keepText = false, fitted }: { readonly keepText?: boolean; readonly fitted?: ReadonlyMap<string, string> } = {},
+  ) {
     if (keepText) native(() => this.removed.keepTexts())
     this.#steps = steps
     this.#groups = steps.map(() => new addon.NativeGroupCounts())
@@ -37,6 +43,7 @@ export class Chain implements Disposable {
           edits: this.edits,
           routed: this.routed,
           step: label,
+          fitted: fitted?.get(label),
           userFunction: (index) => functions[index]!,
         }),
       )

@@ -1,5 +1,5 @@
 /**
- * One task of a deduplication's decision, in a worker. `engine/decide.ts` says what each is for.
+ * One task of a boundary's decision, in a worker. `engine/decide.ts` says what each is for.
  */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -39,6 +39,13 @@ async function decide({ work, boundary, path }: DecideTask, stores: ByteStores):
     }
     case 'parts':
       return native(() => addon.decideParts([...work.keys], path))
+    case 'fit': {
+      const plans = boundary.fit!.map(({ parameters }) => parameters)
+      const { maxCategories } = boundary.fit![work.index]!
+      const segments = await readSegments(work.seen)
+      const files = work.seen.map((segment) => segment.path)
+      return native(() => addon.decideFit(plans, work.index, files, segments, maxCategories, path))
+    }
     case 'buckets': {
       const segments = await readSegments(work.keys)
       const bases = work.keys.map(({ base }) => base)

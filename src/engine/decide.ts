@@ -1,5 +1,5 @@
 /**
- * The rounds in which a deduplication is decided, from what the tasks before it left.
+ * The rounds in which a boundary is decided (a deduplication, the parameters of steps), from what the tasks before it left.
  *
  * A round's tasks can be planned once those of the rounds before are done; their names derive from content,
  * so that what was decided is found again. The last round's files are the verdicts. Files of other rounds are
@@ -42,14 +42,22 @@ export interface DoneDecision {
 }
 
 export interface DecideRound {
-  /** As in `buckets`. */
+  /** As in `minhash-dedup: buckets`. */
   readonly name: string
   /** The round's tasks; `done` are those of the round before. */
   plan(done: readonly DoneDecision[]): PlannedDecision[]
 }
 
-/** The rounds of a boundary's deduplication, in order. */
+/** The rounds of a boundary's decision, in order. */
 export function decideRounds(context: DecideContext): DecideRound[] {
+  const { dedup, fit } = context.boundary
+  if (fit) {
+    return [{ name: `fit ${fit.map(({ label }) => label).join(', ')}`, plan: () => planFit(context) }]
+  }
+  return dedupRounds(context).map(({ name, plan }) => ({ name: `${dedup!.label}: ${name}`, plan }))
+}
+
+function dedupRounds(context: DecideContext): DecideRound[] {
   const against: DecideRound = { name: 'against', plan: () => planAgainst(context) }
   const before = context.against.length === 0 ? [] : [against]
   switch (context.boundary.dedup?.kind) {
@@ -147,6 +155,25 @@ function planParts(context: DecideContext): PlannedDecision[] {
       scratch: false,
       inputs: [partition, keys.map(({ part, checksum }) => [part, checksum])],
       work: { kind: 'parts', keys: keys.map(({ part, ref }) => ({ task: part, ...ref })) },
+    }),
+  )
+}
+
+/** One task a step: it reads what every task of the stage saw. */
+function planFit(context: DecideContext): PlannedDecision[] {
+  const { boundary, outcomes, directory } = context
+  const seen = outcomes.flatMap(({ result: { keys } }) =>
+    (keys?.segments ?? []).map(({ checksum, offset, length }) => ({
+      checksum,
+      ref: { path: path.join(directory.keys, keys!.path), offset, length },
+    })),
+  )
+  return (boundary.fit ?? []).map((_, index) =>
+    planned(context, {
+      round: 'fit',
+      scratch: false,
+      inputs: [index, seen.map(({ checksum }) => checksum)],
+      work: { kind: 'fit', index, seen: seen.map(({ ref }) => ref) },
     }),
   )
 }

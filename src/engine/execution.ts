@@ -16,6 +16,7 @@ import { type Boundary, labelsAt, type Plan, type Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import type { RunDirectory } from './run-directory.js'
 import { StageProgress } from './stage-progress.js'
+import { readSegment } from './spill-input.js'
 import { Decided, type Outcome, type PlannedTask, TaskPlanner } from './tasks.js'
 import type { DecideResult, PackResult, PackTask, StageSetup, Task, TaskResult } from './task.js'
 import type { WorkerPool } from './worker-pool.js'
@@ -43,6 +44,8 @@ export class Execution {
   readonly stages: StageMetrics[] = []
   /** Rows by source and language that entered each step, and those it removed. */
   readonly shares: (GroupMetrics & { readonly step: string })[] = []
+  /** Parameters that were found in the data, as JSON by the steps' labels. */
+  readonly fitted = new Map<string, Buffer>()
   tasksRun = 0
   tasksSkipped = 0
 
@@ -123,22 +126,24 @@ export class Execution {
       const against = (boundary.dedup && prepared.against.get(boundary.dedup.label)) ?? []
       return decideRounds({ stage, boundary, outcomes, against, directory, kernelVersion: prepared.kernelVersion })
     }
-    let done = await this.#recorded(boundary, plan())
+    let done = await this.#recorded(plan())
     if (!done) {
       const scratch: string[] = []
       done = []
       for (const round of plan()) {
         scratch.push(...done.map(({ task }) => task.path))
-        done = await this.#runRound(stage, boundary, round, round.plan(done))
+        done = await this.#runRound(stage, round, round.plan(done))
       }
       for (const file of scratch) await rm(file, { force: true })
     }
     const files = done.map(({ task, result }) => ({ ...result.file, path: task.path }))
-    return new Decided(boundary, files, this.outcomes[stage.index]!)
+    const decided = new Decided(boundary, files, this.outcomes[stage.index]!)
+    for (const { step, ref } of decided.fitted) this.fitted.set(step, await readSegment(ref))
+    return decided
   }
 
   /** The last round, if all rounds are committed and its files are there. Others may be gone. */
-  async #recorded(boundary: Boundary, rounds: readonly DecideRound[]): Promise<DoneDecision[] | undefined> {
+  async #recorded(rounds: readonly DecideRound[]): Promise<DoneDecision[] | undefined> {
     const { directory } = this.#context
     const followed: { round: DecideRound; done: DoneDecision[] }[] = []
     for (const round of rounds) {
@@ -154,17 +159,12 @@ export class Execution {
     for (const { round, done } of followed) {
       for (const { task } of done) this.tasks.add(task.name)
       this.tasksSkipped += done.length
-      this.#addRound(boundary, round, done, { run: 0, skipped: done.length, seconds: 0 })
+      this.#addRound(round, done, { run: 0, skipped: done.length, seconds: 0 })
     }
     return followed.at(-1)?.done ?? []
   }
 
-  async #runRound(
-    stage: Stage,
-    boundary: Boundary,
-    round: DecideRound,
-    planned: readonly PlannedDecision[],
-  ): Promise<DoneDecision[]> {
+  async #runRound(stage: Stage, round: DecideRound, planned: readonly PlannedDecision[]): Promise<DoneDecision[]> {
     const { directory } = this.#context
     const started = performance.now()
     const results = new Map<string, DecideResult>()
@@ -180,24 +180,23 @@ export class Execution {
     this.tasksSkipped += skipped
     await this.#ensureSpills(stage, new Set(missing.flatMap(({ parents }) => parents)))
     await this.#forEachWorker(fromArray(missing), async ({ task }) => {
-      const result = await this.#execute(task, `${boundary.dedup!.label}: ${round.name}`, () => {})
+      const result = await this.#execute(task, round.name, () => {})
       if (result.kind === 'decide') results.set(task.name, result)
     })
     const done = planned.map(({ task }) => ({ task, result: results.get(task.name)! }))
     const seconds = (performance.now() - started) / 1000
-    this.#addRound(boundary, round, done, { run: missing.length, skipped, seconds })
+    this.#addRound(round, done, { run: missing.length, skipped, seconds })
     return done
   }
 
   #addRound(
-    boundary: Boundary,
     round: DecideRound,
     done: readonly DoneDecision[],
     { run, skipped, seconds }: { readonly run: number; readonly skipped: number; readonly seconds: number },
   ): void {
     const counts = addCounts(done.map(({ result }) => result.counts))
     this.stages.push({
-      name: `${boundary.dedup!.label}: ${round.name}`,
+      name: round.name,
       tasksRun: run,
       tasksSkipped: skipped,
       wallSeconds: seconds,

@@ -138,6 +138,7 @@ function describe(stage: Stage, prepared: PreparedPipeline, registry: Registry):
   const tasks = stage.input === 'splits' && sequential.length === 0 ? first : `about ${Math.max(1, buckets)}`
   const boundary = stage.boundary
   const ends = labelsAt(boundary)
+  const fits = boundary?.fit ?? []
   const summaryOf = (name: string): string => registry.steps.get(name)?.summary ?? ''
   return {
     name: stage.name,
@@ -145,6 +146,7 @@ function describe(stage: Stage, prepared: PreparedPipeline, registry: Registry):
     steps: [
       ...stage.chain.map((step) => ({ name: step.label, summary: summaryOf(step.name) })),
       ...ends.map((label) => ({ name: label, summary: summaryOf(label.replace(/-\d+$/u, '')) })),
+      ...fits.map(({ label }) => ({ name: `fit ${label}`, summary: 'finds the parameters of the step in all rows' })),
     ],
     reads:
       stage.input === 'splits'

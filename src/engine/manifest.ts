@@ -121,6 +121,8 @@ export interface Manifest {
   readonly indexes: readonly ManifestIndex[]
   /** `stats/STEP/NAME.parquet`, `stats/shares.parquet`; absent in runs of versions that had none. */
   readonly statistics?: readonly (ManifestFile & { readonly rows: number })[]
+  /** `fitted/STEP.json`: parameters that steps found in the data; absent in runs without any. */
+  readonly fitted?: readonly (ManifestFile & { readonly step: string })[]
   /** Earlier runs whose rows were compared with. */
   readonly against: readonly {
     readonly step: string

@@ -19,7 +19,7 @@ import { labelsAt } from './plan.js'
 import { Quarantine } from './quarantine.js'
 import { IndexOutput } from './index-output.js'
 import type { Registry } from './registry.js'
-import { readSpill } from './spill-input.js'
+import { loadFitted, readSpill } from './spill-input.js'
 import { SpillOutput } from './spill-output.js'
 import type { MapResult, MapTask, StageSetup } from './task.js'
 
@@ -59,7 +59,10 @@ class Tally {
 export async function runMapTask(task: MapTask, setup: StageSetup, context: TaskContext): Promise<MapResult> {
   const base = path.join(task.folder, task.name)
   const tally = new Tally(task.input.kind === 'split' ? 'read' : 'reread', setup.boundary ? 'spill' : 'write')
-  using chain = new Chain(setup.chain, context.registry, context.functions, setup.keepText.column)
+  using chain = new Chain(setup.chain, context.registry, context.functions, {
+    keepText: setup.keepText.column,
+    fitted: await loadFitted(task.input),
+  })
   const spilled = new addon.NativeGroupCounts()
   native(() => chain.routed.writeTo(base))
   using quarantine = new Quarantine(`${base}.quarantine.jsonl`)

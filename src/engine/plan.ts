@@ -3,11 +3,13 @@
  *
  * A stage is a source of rows, a chain of map steps, and an end: a boundary (a global step that needs the
  * whole data) or the sink. Adjacent global steps share one boundary where they can, so that rows are
- * spilled once: a deduplication, sample and shuffle, in this order, each at most once.
+ * spilled once: a deduplication, sample and shuffle, in this order, each at most once. Steps on tables whose
+ * parameters are found in the data share one, too, where none of them needs what another one changes.
  */
 import { GristmillError } from '../core/errors.js'
 import type { Columns } from '../kernels/batch.js'
 import type { PackOptions } from '../kernels/packing.js'
+import type { TableOptions } from '../kernels/table.js'
 import type { PreparedPipeline, PreparedStep } from './prepare.js'
 
 /** Estimated bytes of text a shuffle bucket holds: what a worker sorts in memory, and about a shard. */
@@ -62,6 +64,35 @@ export interface SampleCountPayload {
   readonly count: number
   readonly seed: number
 }
+/** Payload of `missing`, `scale` and `encode`; see crates/kernels/src/tabular/mod.rs. */
+export interface TablePayload {
+  readonly kind: 'table'
+  /** JSON of the step: what becomes of each column. What is to be found holds stand-ins. */
+  readonly parameters: string
+  readonly options: TableOptions
+  /** Set where parameters are to be found in all rows, before the step. */
+  readonly fit:
+    | {
+        /** Columns they are found in, and what for. */
+        readonly reads: readonly { readonly column: string; readonly as: 'filling' | 'scale' | 'categories' }[]
+        /** Columns it changes: `filled` where they had no value, maybe to `floats` from another type, or `made` anew. */
+        readonly changes: readonly { readonly column: string; readonly as: Change }[]
+        /** Columns without which a row is removed. */
+        readonly drops: readonly string[]
+        readonly maxCategories: number
+      }
+    | undefined
+}
+type Change = 'filled' | 'floats' | 'made'
+/** A step whose parameters are found at a boundary; the stage after it carries the step out. */
+export interface FitBoundary {
+  readonly label: string
+  /** As in the payload. */
+  readonly parameters: string
+  /** Columns without which a row will have been removed. */
+  readonly without: readonly string[]
+  readonly maxCategories: number
+}
 export interface ChainStep {
   /** Name in the pipeline file. */
   readonly name: string
@@ -83,6 +114,8 @@ export interface Boundary {
   readonly dedup: DedupBoundary | undefined
   readonly sample: (SampleCountPayload & { readonly label: string }) | undefined
   readonly shuffle: { readonly seed: number; readonly buckets: number; readonly label: string } | undefined
+  /** Steps that the stage after starts with, once their parameters are found; alone at their boundary. */
+  readonly fit: readonly FitBoundary[] | undefined
 }
 
 export interface Stage {
@@ -121,28 +154,36 @@ export function planStages(prepared: PreparedPipeline, inputBytes: number): Plan
   }
   const stages: Stage[] = []
   let from = 0
+  let decided = 0
   while (true) {
     const input = stages.at(-1)
-    const start = stageEnd(steps, from)
+    const start = stageEnd(steps, decided)
     const chain = steps.slice(from, start)
     const { boundary, end } = readBoundary(prepared, steps, start, inputBytes)
     stages.push(makeStage(prepared, stages.length, input, chain, boundary))
-    from = end
+    // A boundary finds the parameters of steps; the next stage carries them out.
+    from = boundary?.fit ? start : end
+    decided = end
     if (!boundary) return { stages, pack }
   }
 }
 
-/** Whether a step needs the whole data, and so ends a stage. */
-export const isGlobal = (step: PreparedStep): boolean => globalKind(step) !== undefined
+/** Whether a step is carried out at a boundary, not in a chain. */
+export const isGlobal = (step: PreparedStep): boolean => !['fit', undefined].includes(globalKind(step))
 
-function globalKind(step: PreparedStep): 'dedup' | 'sample' | 'shuffle' | undefined {
+/** Why a step ends a stage; undefined when it does not. */
+function globalKind(step: PreparedStep): 'dedup' | 'sample' | 'shuffle' | 'fit' | undefined {
   if (step.spec.name === 'exact-dedup' || step.spec.name === 'minhash-dedup') return 'dedup'
   if (step.spec.name === 'shuffle') return 'shuffle'
   if (step.spec.name === 'sample' && (step.payload as Partial<SampleCountPayload>).count !== undefined) return 'sample'
-  return undefined
+  return fitOf(step) && 'fit'
 }
 
-/** Names of the steps at a boundary, in the order they stand in the pipeline. */
+/** What a step has to find in the data first; undefined for one that is no step on tables or has its parameters. */
+export const fitOf = ({ payload }: Pick<PreparedStep, 'payload'>): TablePayload['fit'] =>
+  (payload as TablePayload | null)?.kind === 'table' ? (payload as TablePayload).fit : undefined
+
+/** Names of the steps that a boundary carries out, in the order they stand in the pipeline. */
 export function labelsAt(boundary: Boundary | undefined): string[] {
   return [boundary?.dedup?.label, boundary?.sample?.label, boundary?.shuffle?.label].filter(
     (label) => label !== undefined,
@@ -151,7 +192,7 @@ export function labelsAt(boundary: Boundary | undefined): string[] {
 
 function stageEnd(steps: readonly PreparedStep[], from: number): number {
   let end = from
-  while (end < steps.length && !isGlobal(steps[end]!)) end++
+  while (end < steps.length && globalKind(steps[end]!) === undefined) end++
   return end
 }
 
@@ -163,6 +204,7 @@ function readBoundary(
   start: number,
   inputBytes: number,
 ): { boundary: Boundary | undefined; end: number } {
+  if (steps[start] && globalKind(steps[start]) === 'fit') return fitBoundary(steps, start)
   let end = start
   let rank = -1
   const found: { dedup?: Boundary['dedup']; sample?: Boundary['sample']; shuffle?: Boundary['shuffle'] } = {}
@@ -170,7 +212,7 @@ function readBoundary(
     const step = steps[end]!
     const kind = globalKind(step)
     // A sample's decision must see what the deduplication left, so the two never share a boundary.
-    if (kind === undefined || ORDER.indexOf(kind) <= rank || (kind === 'sample' && found.dedup)) break
+    if (kind === undefined || kind === 'fit' || ORDER.indexOf(kind) <= rank || (kind === 'sample' && found.dedup)) break
     // What is cut is known by task, not by bucket.
     if (found.dedup?.kind === 'parts') break
     rank = ORDER.indexOf(kind)
@@ -185,7 +227,38 @@ function readBoundary(
     }
   }
   if (end === start) return { boundary: undefined, end }
-  return { boundary: { dedup: found.dedup, sample: found.sample, shuffle: found.shuffle }, end }
+  return { boundary: { dedup: found.dedup, sample: found.sample, shuffle: found.shuffle, fit: undefined }, end }
+}
+
+/** After which changes of a column, if any, something is known of it that was found before. */
+const FOLLOWS = {
+  filling: [undefined],
+  scale: [undefined, 'filled', 'floats'],
+  categories: [undefined, 'filled'],
+} as const satisfies Readonly<Record<string, readonly (Change | undefined)[]>>
+
+/**
+ * The steps from `start` on whose parameters can be found together: in columns that none of those before changes. A
+ * column that one of them only fills is no obstacle: its scale and its categories follow from those without, the number of
+ * gaps and what is put into them.
+ */
+function fitBoundary(steps: readonly PreparedStep[], start: number): { boundary: Boundary; end: number } {
+  const found: FitBoundary[] = []
+  const changed = new Map<string, Change>()
+  const without: string[] = []
+  for (const step of steps.slice(start)) {
+    const fit = fitOf(step)
+    if (!fit || fit.drops.some((column) => changed.has(column))) break
+    if (fit.reads.some(({ column, as }) => !(FOLLOWS[as] as readonly unknown[]).includes(changed.get(column)))) break
+    without.push(...fit.drops)
+    const { parameters } = step.payload as TablePayload
+    found.push({ label: step.label, parameters, without: [...without], maxCategories: fit.maxCategories })
+    for (const { column, as } of fit.changes) changed.set(column, changed.has(column) ? 'made' : as)
+  }
+  return {
+    boundary: { dedup: undefined, sample: undefined, shuffle: undefined, fit: found },
+    end: start + found.length,
+  }
 }
 
 function dedupBoundary(
@@ -219,7 +292,8 @@ function makeStage(
   const kept = prepared.textsKeptBy
   const input = !previous ? 'splits' : previous.boundary?.shuffle ? 'buckets' : 'spills'
   const first = input === 'splits' ? 'read' : input === 'buckets' ? 'gather' : 'reread'
-  const ends = boundary ? labelsAt(boundary) : ['write']
+  const fits = (boundary?.fit ?? []).map(({ label }) => `fit ${label}`)
+  const ends = boundary ? [...labelsAt(boundary), ...fits] : ['write']
   return {
     index,
     name: [first, ...chain.map((step) => step.label), ...ends].join(', '),

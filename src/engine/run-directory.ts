@@ -228,6 +228,18 @@ export class RunDirectory {
     }
   }
 
+  /** Writes the parameters that steps found in the data; called after `publish`, which they depend on nothing of. */
+  async writeFitted(parameters: ReadonlyMap<string, Uint8Array>): Promise<NonNullable<Manifest['fitted']>> {
+    const files: NonNullable<Manifest['fitted']>[number][] = []
+    for (const [step, bytes] of parameters) {
+      const name = `fitted/${step}.json`
+      await this.store.write(name, bytes)
+      const { checksum, blocks } = await hashBlocks(name, [bytes])
+      files.push({ step, name, bytes: bytes.length, checksum, blocks })
+    }
+    return files
+  }
+
   /** Takes final names back, so that the run can go on; undoes a publication that was cut short, too. */
   async unpublish(): Promise<void> {
     await this.store.delete('manifest.json')
@@ -246,6 +258,7 @@ export class RunDirectory {
       'quarantine/',
       'index/',
       'stats/',
+      'fitted/',
     ]) {
       await this.store.deleteAll(folder)
     }
@@ -280,9 +293,9 @@ export class RunDirectory {
     if (!finished) return false
     const groups = [...manifest.shards, ...manifest.packs].flatMap((group) => group.files)
     const indexes = manifest.indexes.flatMap((index) => index.files)
-    const { edits = [], routed = [], statistics = [] } = manifest
+    const { edits = [], routed = [], statistics = [], fitted = [] } = manifest
     const rows = [...manifest.removed, ...edits, ...routed, ...statistics]
-    const files = [...groups, ...rows, ...manifest.quarantine, ...indexes]
+    const files = [...groups, ...rows, ...manifest.quarantine, ...indexes, ...fitted]
     const found = await mapConcurrent(files, CONCURRENT_LOOKS, async ({ name }) => this.store.stat(name))
     if (!files.every(({ bytes }, index) => found[index]?.bytes === bytes)) return false
     if (finished.boot === this.#boot || this.store.localFolder === undefined) return true

@@ -198,11 +198,13 @@ class Run {
       const gathered = await gather(this.#context, execution, directory)
       const publication = publicationOf(execution.outcomes, packs, gathered.files)
       await directory.publish(publication.moves)
+      const fitted = await directory.writeFitted(execution.fitted)
       const attempts = [...past, end('done')]
       const summary = {
         ...this.#context,
         execution,
         publication,
+        fitted,
         packs,
         gathered,
         attempts,

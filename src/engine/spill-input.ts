@@ -49,6 +49,14 @@ export async function* readSpill(
   }
 }
 
+/** Parameters that were found for steps of the stage, as JSON by the steps' labels. */
+export async function loadFitted(input: TaskInput): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  if (input.kind === 'split') return found
+  for (const { step, ...ref } of input.decisions.fitted) found.set(step, (await readSegment(ref)).toString('utf8'))
+  return found
+}
+
 async function loadVerdict({ duplicates, dedup, sampleThreshold }: TaskDecisions): Promise<NativeVerdict> {
   const verdict = new addon.NativeVerdict()
   for (const segment of duplicates) {

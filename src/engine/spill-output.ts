@@ -3,6 +3,7 @@
  */
 import type {
   NativeBandKeyWriter,
+  NativeFitCollector,
   NativeKeyWriter,
   NativePartKeyWriter,
   NativeSmallest,
@@ -10,10 +11,11 @@ import type {
 } from '../../native/index.js'
 import type { Batch } from '../kernels/batch.js'
 import { addon, native } from '../kernels/native.js'
-import type { Boundary, DedupBoundary } from './plan.js'
+import type { Boundary, DedupBoundary, FitBoundary } from './plan.js'
 import type { MapResult, SegmentFile, SpillFile } from './task.js'
 
-type KeyWriter = NativeKeyWriter | NativeBandKeyWriter | NativePartKeyWriter
+/** Writes what the boundary decides by. */
+type KeyWriter = NativeKeyWriter | NativeBandKeyWriter | NativePartKeyWriter | NativeFitCollector
 
 export class SpillOutput implements Disposable {
   readonly #spillPath: string
@@ -22,7 +24,7 @@ export class SpillOutput implements Disposable {
   readonly #keys: KeyWriter | undefined
   readonly #smallest: NativeSmallest | undefined
 
-  constructor(spillPath: string, keysPath: string, { dedup, sample, shuffle }: Boundary) {
+  constructor(spillPath: string, keysPath: string, { dedup, sample, shuffle, fit }: Boundary) {
     this.#spillPath = spillPath
     this.#keysPath = keysPath
     // Near-duplicates take a while to decide, and read the rows of candidates once more.
@@ -30,7 +32,7 @@ export class SpillOutput implements Disposable {
     this.#spill = native(() =>
       addon.NativeSpillWriter.create(spillPath, shuffle && JSON.stringify(shuffle), compressed),
     )
-    this.#keys = dedup && keyWriter(dedup, keysPath)
+    this.#keys = fit ? collector(fit, keysPath) : dedup && keyWriter(dedup, keysPath)
     this.#smallest = sample && new addon.NativeSmallest(sample.count, sample.seed)
   }
 
@@ -55,6 +57,11 @@ export class SpillOutput implements Disposable {
     this.#spill.dispose()
     this.#keys?.dispose()
   }
+}
+
+function collector(fit: readonly FitBoundary[], path: string): NativeFitCollector {
+  const steps = fit.map(({ parameters, without }) => ({ plan: JSON.parse(parameters) as unknown, without }))
+  return native(() => addon.NativeFitCollector.create(path, JSON.stringify({ steps })))
 }
 
 function keyWriter(dedup: DedupBoundary, path: string): KeyWriter {

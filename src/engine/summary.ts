@@ -18,6 +18,7 @@ export interface Summary {
   readonly plan: Plan
   readonly execution: Execution
   readonly publication: PublicationPlan
+  readonly fitted: NonNullable<Manifest['fitted']>
   readonly packs: PackedFiles | undefined
   readonly gathered: Gathered
   readonly attempts: readonly ManifestAttempt[]
@@ -53,7 +54,7 @@ function totalsOf(summary: Summary): Required<Manifest['totals']> {
 }
 
 export function makeManifest(summary: Summary): Manifest {
-  const { prepared, publication, packs, attempts, options } = summary
+  const { prepared, publication, fitted, packs, attempts, options } = summary
   const totals = totalsOf(summary)
   const truncatedInputs = resultsOf(summary).all.flatMap((result) => result.truncated)
   const tokenizer = prepared.steps.findLast((step) => step.spec.name === 'tokenize')
@@ -89,6 +90,7 @@ export function makeManifest(summary: Summary): Manifest {
     quarantine: publication.quarantine,
     indexes: indexesOf(summary),
     statistics: publication.statistics,
+    ...(fitted.length > 0 && { fitted }),
     against: againstOf(prepared.against),
     exitCode: bad ? 3 : 0,
   }

@@ -53,6 +53,8 @@ export interface SegmentRef {
 /** What the boundary before a stage decided, for one of its tasks. */
 export interface TaskDecisions {
   readonly duplicates: readonly SegmentRef[]
+  /** Parameters that were found for steps of the stage, as JSON in files. */
+  readonly fitted: readonly (SegmentRef & { readonly step: string })[]
   /** Rows with a sample hash above it are removed. */
   readonly sampleThreshold: { readonly hash: string; readonly seed: number; readonly label: string } | undefined
   /** The deduplication, as its records name it. */
@@ -120,6 +122,8 @@ export type DecideWork =
     }
   /** One partition of a deduplication of parts of texts. */
   | { readonly kind: 'parts'; readonly keys: readonly (SegmentRef & { readonly task: number })[] }
+  /** What the tasks saw for the step at a place of the boundary's `fit`. */
+  | { readonly kind: 'fit'; readonly index: number; readonly seen: readonly SegmentRef[] }
   /** One partition of band keys; a base is the number of rows before, `known` that of earlier runs' rows. */
   | {
       readonly kind: 'buckets'

@@ -165,10 +165,20 @@ export class Decided {
   readonly #dedup: TaskDecisions['dedup']
   readonly #groups = new Map<number, { ref: SegmentRef; checksum: string }[]>()
   readonly #sample: TaskDecisions['sampleThreshold']
+  /** Parameters of the steps at the boundary, in their order. */
+  readonly fitted: readonly { readonly step: string; readonly ref: SegmentRef; readonly checksum: string }[] = []
 
   constructor(boundary: Boundary, files: readonly SegmentFile[], outcomes: readonly Outcome[]) {
     this.#dedup = recordedAs(boundary)
     this.#sample = boundary.sample && threshold(boundary.sample, outcomes)
+    if (boundary.fit) {
+      this.fitted = boundary.fit.map(({ label }, index) => {
+        const { path: file, segments } = files[index]!
+        const { offset, length, checksum } = segments[0]!
+        return { step: label, ref: { path: file, offset, length }, checksum }
+      })
+      return
+    }
     for (const { path: file, segments } of files) {
       for (const { group, offset, length, checksum } of segments) {
         const list = this.#groups.get(group) ?? []
@@ -180,12 +190,15 @@ export class Decided {
 
   of(group: number): TaskDecisions {
     const duplicates = (this.#groups.get(group) ?? []).map(({ ref }) => ref)
-    return { duplicates, sampleThreshold: this.#sample, dedup: this.#dedup }
+    const fitted = this.fitted.map(({ step, ref }) => ({ step, ...ref }))
+    return { duplicates, sampleThreshold: this.#sample, dedup: this.#dedup, fitted }
   }
 
   /** What the rows of a group depend on. */
   identity(group: number): unknown {
-    return [(this.#groups.get(group) ?? []).map(({ checksum }) => checksum), this.#sample]
+    const fitted = this.fitted.map(({ checksum }) => checksum)
+    const decided = [(this.#groups.get(group) ?? []).map(({ checksum }) => checksum), this.#sample]
+    return fitted.length === 0 ? decided : [...decided, fitted]
   }
 }
 

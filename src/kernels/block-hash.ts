@@ -6,7 +6,10 @@ import { addon, native } from './native.js'
 export const BLOCK_BYTES = 1 << 20
 
 /** The checksums of a stream; cuts between chunks do not matter. `name` is passed through as the path. */
-export async function hashBlocks(name: string, chunks: AsyncIterable<Uint8Array>): Promise<NativeFinishedFile> {
+export async function hashBlocks(
+  name: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<NativeFinishedFile> {
   const hasher = native(() => new addon.NativeBlockHasher())
   for await (const chunk of chunks) native(() => hasher.update(chunk))
   return native(() => hasher.finish(name))

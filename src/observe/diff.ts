@@ -227,7 +227,7 @@ type SampleReader = ((row: {
   readonly mask: (text: string) => Promise<string>
 }
 
-function sampleReader({ run, manifest }: OpenRun, { registry, stores, pipeline }: WhyContext): SampleReader {
+function sampleReader({ run, store, manifest }: OpenRun, { registry, stores, pipeline }: WhyContext): SampleReader {
   const baseFolders = pipeline ? [pipeline.baseFolder] : likelyFolders(run)
   const input = new InputReader({ manifest, registry, stores, baseFolders })
   let replayer: Replayer | undefined
@@ -235,6 +235,7 @@ function sampleReader({ run, manifest }: OpenRun, { registry, stores, pipeline }
     (replayer ??= new Replayer({
       manifest,
       registry,
+      store,
       baseFolder: pipeline?.baseFolder ?? input.baseFolder ?? process.cwd(),
       functions: undefined,
     }))

@@ -16,6 +16,7 @@ export const LISTED_FOLDERS = [
   'quarantine',
   'index',
   'stats',
+  'fitted',
 ] as const
 
 export type RunState =
@@ -62,5 +63,6 @@ export function manifestFiles(manifest: Manifest): ManifestFile[] {
     ...manifest.quarantine,
     ...manifest.indexes.flatMap((index) => index.files),
     ...(manifest.statistics ?? []),
+    ...(manifest.fitted ?? []),
   ]
 }

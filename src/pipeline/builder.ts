@@ -13,6 +13,7 @@ import type { C4QualityConfig } from '../steps/c4-quality.js'
 import type { ChunkConfig } from '../steps/chunk.js'
 import type { ClassifyConfig } from '../steps/classify.js'
 import type { DecontaminateConfig } from '../steps/decontaminate.js'
+import type { EncodeConfig } from '../steps/encode.js'
 import type { ExactDedupConfig } from '../steps/exact-dedup.js'
 import type { LanguageConfig } from '../steps/language.js'
 import type { MinhashDedupConfig } from '../steps/minhash-dedup.js'
@@ -20,10 +21,12 @@ import type { FinewebQualityConfig } from '../steps/fineweb-quality.js'
 import type { GopherQualityConfig } from '../steps/gopher-quality.js'
 import type { GopherRepetitionConfig } from '../steps/gopher-repetition.js'
 import type { LineFilterConfig } from '../steps/line-filter.js'
+import type { MissingConfig } from '../steps/missing.js'
 import type { NormalizeConfig } from '../steps/normalize.js'
 import type { PackConfig } from '../steps/pack.js'
 import type { PiiConfig } from '../steps/pii.js'
 import type { SampleConfig } from '../steps/sample.js'
+import type { ScaleConfig } from '../steps/scale.js'
 import type { ShuffleConfig } from '../steps/shuffle.js'
 import type { StatsConfig } from '../steps/stats.js'
 import type { TokenizeConfig } from '../steps/tokenize.js'
@@ -114,6 +117,21 @@ export class Draft<R extends object = AnyRow> {
   /** Leaves these columns out. */
   drop<K extends keyof R & string>(...columns: K[]): Draft<Omit<R, K>> {
     return this.#step('drop', columns)
+  }
+
+  /** Fills rows that lack a value in columns, or removes them. */
+  missing(options: Options<MissingConfig>): Draft<R> {
+    return this.#step('missing', options)
+  }
+
+  /** Scales columns of numbers. */
+  scale(options: Options<ScaleConfig>): Draft<R> {
+    return this.#step('scale', options)
+  }
+
+  /** Turns categories into numbers: lists of 0 and 1, or places. */
+  encode(options: Options<EncodeConfig>): Draft {
+    return this.#step('encode', options) as unknown as Draft
   }
 
   /** Identifies the language of each text, as columns lang and lang_score, and keeps the wanted ones. */

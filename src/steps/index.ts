@@ -7,6 +7,7 @@ import { chunk } from './chunk.js'
 import { classify } from './classify.js'
 import { decontaminate } from './decontaminate.js'
 import { drop } from './drop.js'
+import { encode } from './encode.js'
 import { exactDedup } from './exact-dedup.js'
 import { filter } from './filter.js'
 import { language } from './language.js'
@@ -16,11 +17,13 @@ import { gopherRepetition } from './gopher-repetition.js'
 import { lineFilter } from './line-filter.js'
 import { map } from './map.js'
 import { minhashDedup } from './minhash-dedup.js'
+import { missing } from './missing.js'
 import { normalize } from './normalize.js'
 import { pack } from './pack.js'
 import { pii } from './pii.js'
 import { rename } from './rename.js'
 import { sample } from './sample.js'
+import { scale } from './scale.js'
 import { select } from './select.js'
 import { shuffle } from './shuffle.js'
 import { stats } from './stats.js'
@@ -35,6 +38,9 @@ const TABLE = [
   select,
   rename,
   drop,
+  missing,
+  scale,
+  encode,
   language,
   classify,
   pii,

@@ -44,6 +44,8 @@ export interface StepContext {
   readonly routed: NativeRoutedRows
   /** The step's name in the records. */
   readonly step: string
+  /** Parameters that were found in the data, as JSON; missing where the step is only tried out on a few rows. */
+  readonly fitted?: string | undefined
   /** A function of the user's pipeline module, by its index. */
   userFunction(index: number): (...args: never[]) => unknown
 }

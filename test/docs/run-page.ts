@@ -90,6 +90,15 @@ function runExpressions(block: Block, folder: string): void {
   gristmillRun(block, folder, file)
 }
 
+/** Columns of a table, as examples name them. */
+const TABLE = {
+  age: 'score * 60 + 18',
+  income: 'score * 80000',
+  city: 'source',
+  note: 'lang',
+  grade: "replace(lang, 'en', 'low')",
+}
+
 /** A part of a pipeline made whole. */
 function completed(part: unknown, place: string): object {
   const given = (Array.isArray(part) ? { steps: part as unknown } : part) as Record<string, unknown>
@@ -101,6 +110,7 @@ function completed(part: unknown, place: string): object {
   const needsTokens = (has('pack') || JSON.stringify(steps).includes('"by":"tokens"')) && !has('tokenize')
   const added = [
     ...(needsTokens ? [{ tokenize: { tokenizer: './tokenizer.json' } }] : []),
+    ...(given['source'] === undefined && ['missing', 'scale', 'encode'].some(has) ? [{ map: TABLE }] : []),
     ...(has('url-filter') ? [{ map: { url: "concat('https://mill.example/', id)" } }] : []),
   ]
   return {

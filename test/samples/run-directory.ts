@@ -111,7 +111,7 @@ const shardName = (at: number): string => String(at).padStart(5, '0')
 
 export async function fileOf(folder: string, name: string): Promise<ManifestFile> {
   const bytes = readFileSync(join(folder, name))
-  const { checksum, blocks } = await hashBlocks(name, [bytes] as unknown as AsyncIterable<Uint8Array>)
+  const { checksum, blocks } = await hashBlocks(name, [bytes])
   return { name, bytes: bytes.length, checksum, blocks }
 }
 

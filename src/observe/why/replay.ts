@@ -2,7 +2,7 @@
  * Plays a row through the recorded steps again and notes what each of them measured and did.
  *
  * Steps that need the whole data (a deduplication, a shuffle) cannot be played with one row; what they decided
- * is in the records of the run. A step that only makes tokens at the end is not played: it removes nothing.
+ * is in the records of the run. Steps whose parameters were found in the data take those the run left. A step that only makes tokens at the end is not played: it removes nothing.
  */
 import { GristmillError } from '../../core/errors.js'
 import { identityOf } from '../../engine/identity.js'
@@ -10,6 +10,7 @@ import type { Manifest } from '../../engine/manifest.js'
 import type { PipelineSpec, StepSpec, UserFunction } from '../../engine/pipeline.js'
 import { labelsOf } from '../../engine/prepare.js'
 import type { Registry } from '../../engine/registry.js'
+import type { ByteStore } from '../../io/store.js'
 import { Batch, type Columns } from '../../kernels/batch.js'
 import { batchFromRows } from '../../kernels/columns.js'
 import { addon } from '../../kernels/native.js'
@@ -33,6 +34,8 @@ export interface ReplayContext {
   readonly manifest: Manifest
   readonly registry: Registry
   readonly baseFolder: string
+  /** The run, for the parameters its steps found. */
+  readonly store: ByteStore
   /** Functions of the pipeline's module; undefined when it is not at hand. */
   readonly functions: readonly UserFunction[] | undefined
 }
@@ -134,7 +137,7 @@ export class Replayer {
     const measured = await this.#measure(step, spec, prepared, label, columns, batch)
     const removed = new addon.NativeRemovedLog()
     const edits = new addon.NativeEdits()
-    const context = this.#stepContext(removed, edits, label)
+    const context = { ...this.#stepContext(removed, edits, label), fitted: await this.#fitted(label) }
     const textBefore = textOf(batch)
     using runner = step.open(structuredClone(prepared.payload), context)
     const after = (await runner.run(batch)) ?? batch
@@ -214,6 +217,13 @@ export class Replayer {
     return added
       .filter(({ type }) => type !== 'other' && type !== 'tokens')
       .flatMap(({ name }) => held(name, plainValue(row[name]), config))
+  }
+
+  /** Parameters that a step found in the data of the run. */
+  async #fitted(step: string): Promise<string | undefined> {
+    const { manifest, store } = this.#context
+    const file = manifest.fitted?.find((one) => one.step === step)
+    return file && (await store.read(file.name, 0, file.bytes)).toString('utf8')
   }
 
   #stepContext(removed: StepContext['removed'], edits: StepContext['edits'], step: string): StepContext {

@@ -65,7 +65,7 @@ export async function whyRow(run: string, id: string, context: WhyContext): Prom
   const { registry, stores, pipeline } = context
   const baseFolders = pipeline ? [pipeline.baseFolder] : likelyFolders(run)
   const reader = new InputReader({ manifest, registry, stores, baseFolders })
-  const teller = new Teller(manifest, reader, context)
+  const teller = new Teller({ store, manifest }, reader, context)
   const found = await findById(store, manifest, id, context)
   if (found.length > 0) {
     const lives: RowLife[] = []
@@ -165,12 +165,18 @@ const bare = ({ file, position }: Place): RowLife => ({
 })
 
 class Teller {
+  readonly #store: ByteStore
   readonly #manifest: Manifest
   readonly #reader: InputReader
   readonly #context: WhyContext
   #replayer: Replayer | undefined
 
-  constructor(manifest: Manifest, reader: InputReader, context: WhyContext) {
+  constructor(
+    { store, manifest }: { readonly store: ByteStore; readonly manifest: Manifest },
+    reader: InputReader,
+    context: WhyContext,
+  ) {
+    this.#store = store
     this.#manifest = manifest
     this.#reader = reader
     this.#context = context
@@ -282,6 +288,7 @@ class Teller {
     return (this.#replayer ??= new Replayer({
       manifest: this.#manifest,
       registry,
+      store: this.#store,
       baseFolder: pipeline?.baseFolder ?? this.#reader.baseFolder ?? process.cwd(),
       functions: pipeline?.functions,
     }))
