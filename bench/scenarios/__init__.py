@@ -14,6 +14,7 @@ from bench.scenarios import (
     recipe,
     scripts,
     start_up,
+    tabular,
     tokenize_step,
     tokenizers,
 )
@@ -29,6 +30,7 @@ MODULES = (
     minhash,
     scripts,
     recipe,
+    tabular,
     feed,
     export,
     memory,
