@@ -129,6 +129,8 @@ async function lookAtColumns(format: SourceFormat, files: readonly InputFile[]):
       if (rows === 0) continue
       // The batch calls the column it was read with `text`.
       const named = columns.map(({ name, type }) => ({ name: name === 'text' ? text : name, type, in: name }))
+      const tokens = named.find(({ type }) => type === 'tokens')
+      if (tokens !== undefined) return { text: tokens.name, textBytes: undefined, id: idOf(batch), columns: named }
       const lengths = named
         .filter(({ type }) => type === 'string')
         .map((column) => ({ name: column.name, bytes: stringBytes(batch, column.in) / rows }))
@@ -143,7 +145,7 @@ async function lookAtColumns(format: SourceFormat, files: readonly InputFile[]):
       return {
         text: name,
         textBytes: bytes,
-        id: stringBytes(batch, 'id') > 0 ? 'id' : undefined,
+        id: idOf(batch),
         columns: others.map((column) => ({ name: column.name, type: column.type })),
       }
     }
@@ -174,6 +176,11 @@ async function lookAtNames(format: SourceFormat, file: InputFile): Promise<reado
   } finally {
     stores.close()
   }
+}
+
+/** The column of ids, where the files have one. */
+function idOf(batch: Batch): 'id' | undefined {
+  return stringBytes(batch, 'id') > 0 ? 'id' : undefined
 }
 
 /** Bytes of a string column, from its offsets. */

@@ -18,10 +18,17 @@ export function renderPipelineFile(found: FoundData): string {
   ].join('\n')
 }
 
+/** Documents that were tokenised elsewhere. */
+export function areTokens({ columns }: Pick<FoundData, 'columns'>): boolean {
+  return columns.some(({ type }) => type === 'tokens')
+}
+
 function source({ format, paths, text, textBytes, id, columns }: FoundData): string[] {
-  const named = columns.filter(({ name }) => name !== 'text')
+  const tokens = areTokens({ columns })
+  const others = columns.filter(({ type }) => type !== 'tokens')
+  const named = others.filter(({ name }) => name !== 'text')
   // A column called text that is not the document would collide with it, so the rest is listed.
-  const mustList = named.length < columns.length
+  const mustList = named.length < others.length
   const list = `columns: [${named.map(({ name }) => yaml(name)).join(', ')}]`
   const measured = textBytes === undefined ? '' : `, ${formatBytes(textBytes)} a document in the sample`
   const types = named.map(({ name, type }) => `${name} ${type}`).join(', ')
@@ -32,8 +39,9 @@ function source({ format, paths, text, textBytes, id, columns }: FoundData): str
     ...(paths.length === 1
       ? [`  paths: [${yaml(paths[0] ?? '')}]`]
       : ['  paths:', ...paths.map((path) => `    - ${yaml(path)}`)]),
-    `  # The column that holds the document${measured}.`,
-    `  text: ${yaml(text)}`,
+    ...(tokens
+      ? ['  # The documents are token ids, in the column tokens.']
+      : [`  # The column that holds the document${measured}.`, `  text: ${yaml(text)}`]),
     ...(id === undefined
       ? ['  # No column `id` was found: a row is identified by its file and position.', '  # id: id']
       : [`  id: ${id}`]),
@@ -43,14 +51,19 @@ function source({ format, paths, text, textBytes, id, columns }: FoundData): str
       : named.length > 0
         ? [`  # ${list}`]
         : []),
-    '  # Rows to read at all:',
-    '  # where: "length(text) > 0"',
+    ...(tokens ? [] : ['  # Rows to read at all:', '  # where: "length(text) > 0"']),
     '  # More bad records than this share end the run with exit code 3:',
     '  # maxBadShare: 0.01',
   ]
 }
 
-function steps({ tokenizer }: FoundData): string[] {
+function steps({ tokenizer, columns }: FoundData): string[] {
+  const shuffle = ['  # A global shuffle; the same seed gives the same order.', '  - shuffle: { seed: 42 }']
+  const pack = [
+    '  # Documents to sequences of a fixed length, without cutting anything off.',
+    '  - pack: { length: 2048, strategy: best-fit }',
+  ]
+  if (areTokens({ columns })) return ['steps:', ...shuffle, ...pack]
   const end = tokenizer?.end === undefined ? '' : `, append: ${yaml(tokenizer.end)}`
   const vocabulary = tokenizer === undefined ? '' : `, ${formatCount(tokenizer.vocabularySize)} tokens`
   const tokens =
@@ -61,12 +74,7 @@ function steps({ tokenizer }: FoundData): string[] {
           '  # - tokenize: { tokenizer: ./tokenizer.json, append: "<|endoftext|>" }',
           '  # - pack: { length: 2048, strategy: best-fit }',
         ]
-      : [
-          `  # Text to token ids${vocabulary}.`,
-          `  - tokenize: { tokenizer: ${yaml(tokenizer.path)}${end} }`,
-          '  # Documents to sequences of a fixed length, without cutting anything off.',
-          '  - pack: { length: 2048, strategy: best-fit }',
-        ]
+      : [`  # Text to token ids${vocabulary}.`, `  - tokenize: { tokenizer: ${yaml(tokenizer.path)}${end} }`, ...pack]
   return [
     'steps:',
     '  # One form for equal characters, HTML entities resolved, control characters out.',
@@ -75,16 +83,15 @@ function steps({ tokenizer }: FoundData): string[] {
     '  - filter: "length(text) >= 64"',
     '  # The first of equal documents stays.',
     '  - exact-dedup: { on: text, keep: first }',
-    '  # A global shuffle; the same seed gives the same order.',
-    '  - shuffle: { seed: 42 }',
+    ...shuffle,
     ...tokens,
   ]
 }
 
-function sink({ tokenizer }: FoundData): string[] {
+function sink({ tokenizer, columns }: FoundData): string[] {
   return [
     'sink:',
-    tokenizer === undefined
+    tokenizer === undefined && !areTokens({ columns })
       ? '  format: parquet # megatron | parquet | jsonl | arrow'
       : '  format: megatron # megatron | parquet | jsonl | arrow',
   ]

@@ -22,8 +22,17 @@ export type { NativeBlock as Block, NativeByteRange as ByteRange } from '../../n
 /** What the name of a Bloom filter of ids ends with, where it is a file of its own. */
 export const ID_FILTER = '.bloom'
 
-/** Type of a column in a file; `null` when it holds nothing else. */
-export type FileColumnType = 'string' | 'json' | 'binary' | 'int64' | 'float64' | 'boolean' | 'null' | 'other'
+/** Type of a column in a file; `null` when it holds nothing else, `integers` for lists of them. */
+export type FileColumnType =
+  | 'string'
+  | 'json'
+  | 'binary'
+  | 'int64'
+  | 'float64'
+  | 'boolean'
+  | 'null'
+  | 'integers'
+  | 'other'
 
 export interface FileColumn {
   readonly name: string
@@ -57,7 +66,8 @@ interface RowsHandle {
 
 type NativeBatchHandle = ConstructorParameters<typeof Batch>[0]
 
-function nextRows(handle: RowsHandle): Read | undefined {
+/** What a native reader's next rows are. */
+export function nextRows(handle: RowsHandle): Read | undefined {
   const read = native(() => handle.next())
   if (read === null) return undefined
   const batch = handle.takeBatch()

@@ -19,7 +19,7 @@ const CONCURRENT_LOOKS = 8
 const SMALL_INTEGERS = new Set(['Int8', 'Int16', 'Int32', 'UInt8', 'UInt16', 'UInt32'])
 
 /** A file and the columns it has. */
-interface Schema {
+export interface Schema {
   readonly file: InputFile
   readonly columns: readonly FileColumn[]
 }
@@ -32,7 +32,35 @@ export async function columnsOfFiles(
 ): Promise<Columns> {
   const chosen = sampledFiles(files.filter((file) => file.size > 0))
   const looks = await mapConcurrent(chosen, CONCURRENT_LOOKS, async (file) => ({ file, columns: await look(file) }))
-  const schemas = looks.filter((schema): schema is Schema => schema.columns !== undefined)
+  return columnsOfSchemas(
+    looks.filter((schema): schema is Schema => schema.columns !== undefined),
+    options,
+  )
+}
+
+/** The user columns of files that have those columns. */
+export function columnsOfSchemas(schemas: readonly Schema[], options: SourceOptions): Columns {
+  return holdsTokens(schemas, options) ? tokenColumns(schemas, options) : textColumns(schemas, options)
+}
+
+/** Files without the document column may hold documents that were tokenised already. */
+function holdsTokens(schemas: readonly Schema[], { text }: SourceOptions): boolean {
+  const isTokens = ({ name, type }: FileColumn): boolean => name === 'tokens' && type === 'integers'
+  const without = schemas.every(({ columns }) => columns.every(({ name }) => name !== text))
+  return text !== '' && without && schemas.length > 0 && schemas.every(({ columns }) => columns.some(isTokens))
+}
+
+/** Token ids take the place of the document. */
+function tokenColumns(schemas: readonly Schema[], options: SourceOptions): Columns {
+  const { columns } = options
+  const kept = columns && (columns.includes('tokens') ? columns : [...columns, 'tokens'])
+  const others = textColumns(schemas, { ...options, text: '', onMissing: 'empty', columns: kept })
+  return others
+    .filter(({ name }) => name !== 'text')
+    .map((column) => (column.name === 'tokens' ? { ...column, type: 'tokens' } : column))
+}
+
+function textColumns(schemas: readonly Schema[], options: SourceOptions): Columns {
   if (options.text !== '' && options.onMissing !== 'empty') {
     for (const schema of schemas) requireColumn(schema, options.text, 'the document column (source.text)')
   }
@@ -67,7 +95,7 @@ function commonType(name: string, schemas: readonly Schema[], options: SourceOpt
 /** How the engine calls a file's type; undefined when nothing but null is there. */
 function columnType(type: FileColumnType): ColumnType | undefined {
   if (type === 'null') return undefined
-  return type === 'binary' ? 'other' : type
+  return type === 'binary' || type === 'integers' ? 'other' : type
 }
 
 /** Whether a file's column can become a column of `type` without loss. */
@@ -80,7 +108,9 @@ function fits(column: FileColumn, type: ColumnType): boolean {
     case 'float64':
       return column.type === 'float64' || SMALL_INTEGERS.has(column.arrowType)
     case 'other':
-      return column.type === 'other' || column.type === 'binary'
+      return column.type === 'other' || column.type === 'binary' || column.type === 'integers'
+    case 'tokens':
+      return column.type === 'integers'
     default:
       return column.type === type
   }
@@ -94,14 +124,16 @@ export function selectColumns(
   options: SourceOptions,
 ): Selection {
   const schema = { file, columns: found }
-  const selected = columns.map(({ name, type }) => {
+  const selected = columns.map(({ name, type, arrowType }) => {
     const source = name === 'text' ? options.text : name
     if (name === 'text' && options.onMissing === 'empty' && !found.some((one) => one.name === source)) {
       return { name, source: '', type } // rows of a table
     }
     const role = name === 'text' ? 'the document column (source.text)' : 'a column that is kept'
     const column = requireColumn(schema, source, role)
-    if (name !== 'text' && !fits(column, type)) {
+    // Of types the engine has no name for, it knows no widening.
+    const other = type === 'other' && arrowType !== undefined && arrowType !== column.arrowType
+    if (name !== 'text' && (other || !fits(column, type))) {
       throw disagreement(source, file, column, `${type} in the files that were looked at first`)
     }
     return { name, source, type }
@@ -120,7 +152,7 @@ export function unknownColumns(found: readonly FileColumn[], columns: Columns, o
 function idColumn({ file, columns }: Schema, { id }: SourceOptions): string | null {
   const column = columns.find(({ name }) => name === id)
   if (column === undefined) return null
-  if (column.type === 'float64' || column.type === 'boolean' || column.type === 'other') {
+  if (['float64', 'boolean', 'integers', 'other'].includes(column.type)) {
     const message = `${file.path}: the id column '${id}' is ${describe(column)}; an id is a string or an integer`
     throw new GristmillError('GM_COLUMN_TYPE', message, { hint: 'name another column in source.id' })
   }
@@ -144,5 +176,5 @@ function disagreement(name: string, file: InputFile, column: FileColumn, other: 
 }
 
 function describe({ type, arrowType }: FileColumn): string {
-  return type === 'other' || type === 'binary' ? arrowType : `${type} (${arrowType})`
+  return type === 'other' || type === 'binary' || type === 'integers' ? arrowType : `${type} (${arrowType})`
 }

@@ -7,7 +7,7 @@ import { formatBytes, formatCount } from '../../core/units.js'
 import { createConsole } from '../console.js'
 import { lookAtData } from '../look-at-data.js'
 import type { InitFlags } from '../program.js'
-import { renderPipelineFile } from '../pipeline-file.js'
+import { areTokens, renderPipelineFile } from '../pipeline-file.js'
 
 export async function init(data: readonly string[], flags: InitFlags): Promise<number> {
   const output = createConsole(flags)
@@ -28,9 +28,11 @@ export async function init(data: readonly string[], flags: InitFlags): Promise<n
   output.result(
     [
       `${paint.bold('wrote')} ${path}: ${size}; documents are in the column ${paint.accent(found.text)}`,
-      found.tokenizer === undefined
-        ? 'no tokenizer.json found: the pipeline writes clean rows as Parquet; the lines for tokens are in the file'
-        : `tokenizer ${found.tokenizer.path}`,
+      areTokens(found)
+        ? 'these are token ids: the pipeline shuffles and packs them'
+        : found.tokenizer === undefined
+          ? 'no tokenizer.json found: the pipeline writes clean rows as Parquet; the lines for tokens are in the file'
+          : `tokenizer ${found.tokenizer.path}`,
       '',
       `  gristmill explain ${path}`,
       `  gristmill run ${path} --out runs/${found.name}`,

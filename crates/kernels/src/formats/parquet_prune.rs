@@ -254,7 +254,8 @@ impl Context<'_> {
                 let wanted = self.selection().columns.iter().find(|column| column.name == name)?;
                 let known = self.statistics_of(&wanted.source, wanted.kind)?;
                 // What becomes of null documents is the policy's choice.
-                (name != TEXT || known.nulls == Some(0)).then_some(known)
+                let document = name == TEXT || wanted.kind == WantedType::Tokens;
+                (!document || known.nulls == Some(0)).then_some(known)
             }
         }
     }
@@ -271,7 +272,7 @@ impl Context<'_> {
             WantedType::Int64 => column.kind == "int64",
             WantedType::Float64 => matches!(column.kind, "float64" | "int64"),
             WantedType::Boolean => column.kind == "boolean",
-            WantedType::Other => false,
+            WantedType::Tokens | WantedType::Other => false,
         };
         let known = self.statistics(column);
         Some(if same { known } else { Known { bounds: None, ..known } })

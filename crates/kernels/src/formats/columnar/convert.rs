@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Float16Type, Float32Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, Float64Array, GenericByteArray, Int64Array, OffsetSizeTrait, StringArray,
-    types::ByteArrayType,
+    Array, ArrayRef, Float64Array, GenericByteArray, Int64Array, ListArray, OffsetSizeTrait, StringArray,
+    UInt32Array, types::ByteArrayType,
 };
 use arrow_buffer::{ArrowNativeType, Buffer, OffsetBuffer};
 use arrow_schema::DataType;
@@ -18,12 +18,13 @@ use arrow_select::take::take;
 
 use super::{Faults, WantedColumn, WantedType, nulls, type_name};
 use crate::error::{KernelError, Result};
+use crate::tokenize::tokens_field;
 
 /// A user column as the wanted type.
 pub(super) fn column(wanted: &WantedColumn, array: &ArrayRef, faults: &mut Faults) -> Result<ArrayRef> {
     let array = &decoded(array)?;
     let target = match wanted.kind {
-        WantedType::Other => return Ok(Arc::clone(array)),
+        WantedType::Other | WantedType::Tokens => return Ok(Arc::clone(array)),
         WantedType::String | WantedType::Json => DataType::Utf8,
         WantedType::Int64 => DataType::Int64,
         WantedType::Float64 => DataType::Float64,
@@ -200,4 +201,86 @@ fn digits(array: &ArrayRef) -> Option<StringArray> {
 
 fn written<T: ArrowPrimitiveType<Native: ToString>>(array: &ArrayRef) -> StringArray {
     array.as_primitive::<T>().iter().map(|value| value.map(|value| value.to_string())).collect()
+}
+
+/// Stands for a value that is no token id; ids are lower, since they are written as i32.
+const NO_ID: u32 = u32::MAX;
+
+/// Lists of numbers as lists of token ids; a null list is an empty one. Other values are faults.
+pub(super) fn tokens(wanted: &WantedColumn, array: &ArrayRef, faults: &mut Faults) -> Result<ArrayRef> {
+    let wrong = || KernelError::ColumnType {
+        name: wanted.source.clone(),
+        expected: "a list of integers, as token ids are".to_owned(),
+        got: array.data_type().to_string(),
+    };
+    let list = array.as_list_opt::<i32>().ok_or_else(wrong)?;
+    let (first, end) = (list.offsets()[0].as_usize(), list.offsets()[list.len()].as_usize());
+    let values = list.values().slice(first, end - first);
+    let mut ids = token_ids(&values).ok_or_else(wrong)?;
+    let mut offsets = Vec::with_capacity(list.len() + 1);
+    offsets.push(0);
+    // A null list may have values behind it.
+    let gaps = list.nulls().is_some_and(|nulls| nulls.null_count() > 0);
+    let mut kept = Vec::with_capacity(if gaps { ids.len() } else { 0 });
+    for row in 0..list.len() {
+        let range = list.offsets()[row].as_usize() - first..list.offsets()[row + 1].as_usize() - first;
+        if gaps {
+            let own: &[u32] = if list.is_valid(row) { &ids[range.clone()] } else { &[] };
+            kept.extend_from_slice(own);
+        }
+        offsets.push(if gaps { kept.len() as i32 } else { range.end as i32 });
+        if list.is_valid(row)
+            && let Some(at) = ids[range.clone()].iter().position(|&id| id == NO_ID)
+        {
+            let reason =
+                format!("column '{}': value {at} of the list is no token id, 0 to 2147483647", wanted.source);
+            faults.add(row, "token-range", reason, &[]);
+        }
+    }
+    if gaps {
+        ids = kept;
+    }
+    let DataType::List(item) = tokens_field().data_type().clone() else {
+        return Err(KernelError::internal("token ids are no list"));
+    };
+    let ids: ArrayRef = Arc::new(UInt32Array::from(ids));
+    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(offsets.into()), ids, None)?))
+}
+
+/// Numbers as token ids, [`NO_ID`] where they are none; `None` for other types.
+fn token_ids(values: &ArrayRef) -> Option<Vec<u32>> {
+    Some(match values.data_type() {
+        DataType::Int8 => integer_ids::<Int8Type>(values),
+        DataType::Int16 => integer_ids::<Int16Type>(values),
+        DataType::Int32 => integer_ids::<Int32Type>(values),
+        DataType::Int64 => integer_ids::<Int64Type>(values),
+        DataType::UInt8 => integer_ids::<UInt8Type>(values),
+        DataType::UInt16 => integer_ids::<UInt16Type>(values),
+        DataType::UInt32 => integer_ids::<UInt32Type>(values),
+        DataType::UInt64 => integer_ids::<UInt64Type>(values),
+        DataType::Float32 => float_ids(values.as_primitive::<Float32Type>().iter().map(|v| v.map(f64::from))),
+        DataType::Float64 => float_ids(values.as_primitive::<Float64Type>().iter()),
+        _ => return None,
+    })
+}
+
+fn integer_ids<T: ArrowPrimitiveType<Native: TryInto<i32> + Copy>>(values: &ArrayRef) -> Vec<u32> {
+    let id = |value: T::Native| match value.try_into() {
+        Ok(value) if value >= 0 => value.cast_unsigned(),
+        _ => NO_ID,
+    };
+    let values = values.as_primitive::<T>();
+    if values.null_count() == 0 {
+        return values.values().iter().map(|&value| id(value)).collect();
+    }
+    values.iter().map(|value| value.map_or(NO_ID, id)).collect()
+}
+
+#[expect(clippy::cast_sign_loss, reason = "only values from 0 on are cast")]
+fn float_ids(values: impl Iterator<Item = Option<f64>>) -> Vec<u32> {
+    let id = |value: f64| {
+        let whole = value >= 0.0 && value <= f64::from(i32::MAX) && value.fract() == 0.0;
+        if whole { value as u32 } else { NO_ID }
+    };
+    values.map(|value| value.map_or(NO_ID, id)).collect()
 }

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::batch::{Batch, Identity, TEXT};
 use crate::error::{KernelError, Result};
 use crate::reject::{KEPT_BYTES, Reject};
+use crate::tokenize::tokens_field;
 
 /// What a column type is called in TypeScript.
 #[must_use]
@@ -27,6 +28,7 @@ pub fn type_name(data_type: &DataType) -> &'static str {
         DataType::Dictionary(_, values) => type_name(values),
         DataType::Boolean => "boolean",
         DataType::Null => "null",
+        DataType::List(item) if item.data_type().is_integer() => "integers",
         _ if data_type.is_integer() => "int64",
         DataType::Float16 | DataType::Float32 | DataType::Float64 => "float64",
         _ => "other",
@@ -59,6 +61,8 @@ pub enum WantedType {
     Boolean,
     /// Text that holds JSON.
     Json,
+    /// Lists of token ids, which are the documents.
+    Tokens,
     /// Whatever the file has.
     Other,
 }
@@ -147,6 +151,15 @@ impl Selection {
     /// `ColumnMissing` when a column is not in the record, `ColumnType` when its type cannot become the
     /// wanted one.
     pub fn convert(&self, record: &RecordBatch, first_row: u64) -> Result<Converted> {
+        let positions: Vec<u64> = (first_row..first_row + record.num_rows() as u64).collect();
+        self.convert_at(record, &positions)
+    }
+
+    /// As [`Selection::convert`], for rows at the given positions.
+    ///
+    /// # Errors
+    /// As [`Selection::convert`].
+    pub fn convert_at(&self, record: &RecordBatch, positions: &[u64]) -> Result<Converted> {
         let rows = record.num_rows();
         let mut faults = Faults::default();
         let mut skipped = vec![false; rows];
@@ -162,20 +175,25 @@ impl Selection {
                 continue;
             }
             let array = column(record, &wanted.source)?;
-            let array = if wanted.name == TEXT {
-                Arc::new(self.text(wanted, array, &mut faults, &mut skipped)?)
-            } else {
-                convert::column(wanted, array, &mut faults)?
+            let array = match wanted.kind {
+                _ if wanted.name == TEXT => Arc::new(self.text(wanted, array, &mut faults, &mut skipped)?),
+                WantedType::Tokens => self.tokens(wanted, array, &mut faults, &mut skipped)?,
+                _ => convert::column(wanted, array, &mut faults)?,
             };
             columns.push((field(wanted, array.data_type()), array));
         }
-        let positions = (first_row..first_row + rows as u64).collect();
-        let batch = Batch::new(Identity::of_file(&self.file, positions, id), columns)?;
-        self.sort_out(batch, faults, &skipped, first_row)
+        let batch = Batch::new(Identity::of_file(&self.file, positions.to_vec(), id), columns)?;
+        self.sort_out(batch, faults, &skipped, positions)
     }
 
     /// Takes the rows out that do not stay.
-    fn sort_out(&self, batch: Batch, faults: Faults, skipped: &[bool], first_row: u64) -> Result<Converted> {
+    fn sort_out(
+        &self,
+        batch: Batch,
+        faults: Faults,
+        skipped: &[bool],
+        positions: &[u64],
+    ) -> Result<Converted> {
         let rows = batch.rows();
         let mut keep: Vec<bool> = skipped.iter().map(|skipped| !skipped).collect();
         let pruned =
@@ -188,7 +206,7 @@ impl Selection {
                 keep[row] = false;
                 Reject {
                     file: self.file.clone(),
-                    offset: first_row + row as u64,
+                    offset: positions[row],
                     length: 0,
                     code: fault.code,
                     reason: fault.reason,
@@ -251,6 +269,26 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// The document column where it holds token ids, by its policy.
+    fn tokens(
+        &self,
+        wanted: &WantedColumn,
+        array: &ArrayRef,
+        faults: &mut Faults,
+        skipped: &mut [bool],
+    ) -> Result<ArrayRef> {
+        for (row, skipped) in skipped.iter_mut().enumerate().filter(|(row, _)| array.is_null(*row)) {
+            match self.on_missing {
+                OnMissing::Quarantine => faults.add(row, "text-null", "the token ids are null", &[]),
+                OnMissing::Skip => *skipped = true,
+                OnMissing::Empty => {}
+            }
+        }
+        convert::tokens(wanted, array, faults)
+    }
+}
+
 fn column<'a>(record: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
     record.column_by_name(name).ok_or_else(|| KernelError::ColumnMissing {
         name: name.to_owned(),
@@ -259,6 +297,9 @@ fn column<'a>(record: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
 }
 
 fn field(wanted: &WantedColumn, data_type: &DataType) -> Field {
+    if wanted.kind == WantedType::Tokens {
+        return tokens_field().with_name(&wanted.name);
+    }
     Field::new(&wanted.name, data_type.clone(), true)
 }
 
