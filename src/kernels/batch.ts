@@ -13,7 +13,12 @@ import { addon, native } from './native.js'
 export type ColumnType = 'string' | 'int64' | 'float64' | 'boolean' | 'json' | 'tokens' | 'other'
 
 /** User columns of a batch in order: name and type. `text` is one of them, the reserved ones are not. */
-export type Columns = ReadonlyArray<{ readonly name: string; readonly type: ColumnType }>
+export type Columns = ReadonlyArray<{
+  readonly name: string
+  readonly type: ColumnType
+  /** The Arrow type in the files, from sources that find columns by a sample. */
+  readonly arrowType?: string
+}>
 
 /** @ts-ignore the optional package may be absent where this is used; the type is `any` then */
 export type ArrowTable = import('apache-arrow').Table

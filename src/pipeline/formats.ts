@@ -44,7 +44,23 @@ export function text<R extends object = AnyRow>(paths: Paths, options: SourceInp
   return source('text', paths, options)
 }
 
-/** Token shards for training: Megatron's `.bin` and `.idx`, with a table of the documents. */
-export function megatron(options: FormatOptions = {}): SinkInput {
-  return { ...options, format: 'megatron' }
+/** MDS, the shards of MosaicML Streaming. */
+export function mds<R extends object = AnyRow>(paths: Paths, options: SourceInput & FormatOptions = {}): Draft<R> {
+  return source('mds', paths, options)
 }
+
+/** Tar archives in which files of one name make a row. */
+export function webdataset<R extends object = AnyRow>(
+  paths: Paths,
+  options: SourceInput & FormatOptions = {},
+): Draft<R> {
+  return source('webdataset', paths, options)
+}
+
+/** TFRecord files of `tf.train.Example`. */
+export function tfrecord<R extends object = AnyRow>(paths: Paths, options: SourceInput & FormatOptions = {}): Draft<R> {
+  return source('tfrecord', paths, options)
+}
+
+/** Token shards for training: Megatron's `.bin` and `.idx`; those written have a table of the documents beside them. */
+export const megatron = both('megatron')

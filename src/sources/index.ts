@@ -3,11 +3,26 @@ import { arrow } from './arrow.js'
 import { splitName } from './compression.js'
 import { csv, tsv } from './csv.js'
 import { jsonl } from './jsonl.js'
+import { mds } from './mds.js'
+import { megatron } from './megatron.js'
 import { parquet } from './parquet.js'
 import type { SourceFormat } from './source.js'
 import { text } from './text.js'
+import { tfrecord } from './tfrecord.js'
+import { webdataset } from './webdataset.js'
 
-export const sourceFormats: readonly SourceFormat[] = [jsonl, parquet, csv, tsv, text, arrow]
+export const sourceFormats: readonly SourceFormat[] = [
+  jsonl,
+  parquet,
+  csv,
+  tsv,
+  text,
+  arrow,
+  mds,
+  webdataset,
+  tfrecord,
+  megatron,
+]
 
 /** The format of that name, as in `source.format`. */
 export function sourceFormat(name: string): SourceFormat | undefined {

@@ -23,7 +23,7 @@ export type { InputFile }
  * - `spool`: a cut of a stream that only one reader can decompress: `bytes` whole records lie in the
  *   local file `spool`, the first at decompressed offset `from`. `ended` says why the stream ends with this
  *   cut when it ends before its format says so; reading the cut reports it.
- * - `rowGroups`: row groups (Parquet) or record batches (Arrow) [from, to).
+ * - `rowGroups`: row groups (Parquet), record batches (Arrow), samples (MDS) or documents (Megatron) [from, to).
  */
 export type Range =
   | { readonly kind: 'whole' }

@@ -90,7 +90,7 @@ pub struct NativeRead {
 }
 
 /// Splits what was read into data for JavaScript and the batch it takes next.
-fn hand_out(read: Option<(Converted, u64)>, batch: &mut Option<Batch>) -> Option<NativeRead> {
+pub(crate) fn hand_out(read: Option<(Converted, u64)>, batch: &mut Option<Batch>) -> Option<NativeRead> {
     let (converted, bytes) = read?;
     *batch = converted.batch;
     Some(NativeRead {

@@ -30,9 +30,9 @@ use crate::formats::docs_table::DocsTable;
 use crate::formats::shard_file::{FinishedFile, ShardFile};
 use crate::tokenize::TOKENS;
 
-const MAGIC: &[u8; 9] = b"MMIDIDX\0\0";
-const VERSION: u64 = 1;
-const HEADER_BYTES: u64 = 9 + 8 + 1 + 8 + 8;
+pub(crate) const MAGIC: &[u8; 9] = b"MMIDIDX\0\0";
+pub(crate) const VERSION: u64 = 1;
+pub(crate) const HEADER_BYTES: u64 = 9 + 8 + 1 + 8 + 8;
 
 /// Vocabularies below this size are written as u16, as Megatron-LM chooses it.
 pub const U16_VOCABULARY: u32 = 65_500;

@@ -53,6 +53,14 @@ pub struct FileColumn {
     pub data_type: DataType,
 }
 
+impl FileColumn {
+    /// A column of a type, which says by itself how it is called.
+    #[must_use]
+    pub fn new(name: &str, data_type: DataType) -> Self {
+        Self { name: name.to_owned(), kind: type_name(&data_type), data_type }
+    }
+}
+
 /// What a file says about itself.
 #[derive(Debug, Clone)]
 pub struct ParquetFooter {

@@ -12,7 +12,8 @@ use gristmill_kernels::{KernelError, Result};
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 
-use self::format::{FormatOptions, parse};
+use self::format::FormatOptions;
+pub(crate) use self::format::parse;
 use crate::batch::NativeBatch;
 use crate::guard::guard;
 

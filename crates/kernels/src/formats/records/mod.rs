@@ -10,7 +10,7 @@
 
 pub mod column;
 pub mod cutter;
-mod input;
+pub(crate) mod input;
 pub mod lines;
 pub mod rows;
 
