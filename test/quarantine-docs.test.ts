@@ -10,7 +10,7 @@ test('every code that a reader gives is documented, and no other', () => {
   const keys = ['file', 'offset', 'length', 'code', 'reason']
   const sources = [...files('crates/kernels/src/formats', '.rs'), ...files('src/sources', '.ts')].map(read).join('\n')
   const given = sources.matchAll(
-    /["']((?:utf8|truncated|corrupt)|(?:json|text|csv|column|record|integer|parquet|arrow)-[a-z-]+)["']/g,
+    /["']((?:utf8|truncated|corrupt|npy)|(?:json|text|csv|column|record|integer|token|parquet|arrow|mds|tar|webdataset|tfrecord|megatron)-[a-z-]+)["']/g,
   )
   const codes = new Set([...given].map(([, code]) => code!))
   expect([...new Set(documented.filter((code) => !keys.includes(code)))].sort()).toEqual([...codes].sort())

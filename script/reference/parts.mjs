@@ -52,11 +52,15 @@ function forFiles(schema) {
   return written === undefined ? schema : { ...schema, anyOf: written }
 }
 
+/** Formats whose files are not compressed as a whole: readers go to places in them. */
+const SEEKABLE = new Set(['parquet', 'arrow', 'megatron'])
+
 /** @param {import('../../src/sources/source.js').SourceFormat} source */
-function sourcePart({ extensions, options }) {
+function sourcePart({ name, extensions, options }) {
   const names = extensions.map(code).join(', ')
+  const packed = `, each also with ${code('.gz')}, ${code('.zst')} or ${code('.zstd')} behind it`
   return [
-    `Extensions: ${names}, each also with ${code('.gz')}, ${code('.zst')} or ${code('.zstd')} behind it where the format is text.`,
+    `Extensions: ${names}${SEEKABLE.has(name) ? '' : packed}.`,
     ...optionLines(schemaOf(options)),
   ].join('\n')
 }

@@ -67,6 +67,30 @@ parquet.write_table(table, "tables/rows.parquet", row_group_size=50)
 feather.write_feather(table, "tables/rows.arrow", compression="uncompressed")
 `
 
+/** Files that trainers read. */
+const TRAINERS = `
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import webdataset
+from mds_shards import write_dataset
+from tfrecord.writer import TFRecordWriter
+from write_shards import write_megatron
+rows = [json.loads(line) for line in sys.stdin]
+columns = {"text": "str", "lang": "str", "score": "float64"}
+write_dataset(Path("mds"), columns, [rows[:120], rows[120:]], "zstd")
+for folder in ("webdataset", "examples", "tokens"):
+    Path(folder).mkdir()
+with webdataset.TarWriter("webdataset/part-0.tar") as sink:
+    for row in rows:
+        sink.write({"__key__": row["id"], "txt": row["text"].encode(), "json": json.dumps(row["meta"]).encode()})
+examples = TFRecordWriter("examples/part-0.tfrecord")
+for row in rows:
+    examples.write({"text": (row["text"].encode(), "byte"), "score": (row["score"], "float")})
+examples.close()
+write_megatron(Path("tokens/part-0.idx"), 8, [[[*row["text"].encode()]] for row in rows], list(range(len(rows))))
+`
+
 /** A folder to copy each page's folder from. */
 export function makeTemplate(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'gristmill-docs-template-'))
@@ -84,6 +108,8 @@ export function makeTemplate(): string {
   for (const [index, { text }] of english.slice(0, 5).entries())
     write(`notes/note-${index}.txt`, `${text}\n\n${text}\n`)
   execFileSync(PYTHON, ['-c', COLUMNAR], { cwd: folder, input: jsonLines(english) })
+  const oracles = path.join(ROOT, 'test/oracles')
+  execFileSync(PYTHON, ['-c', TRAINERS, oracles], { cwd: folder, input: jsonLines(english) })
   write('evals/mill.jsonl', jsonLines([{ id: 'mill-1', question: SENTENCES['en']!.join(' '), answer: 'A damsel.' }]))
   copyFileSync(TOKENIZER, path.join(folder, 'tokenizer.json'))
   copyFileSync(LANGUAGE_MODEL, path.join(folder, 'lid.176.ftz'))
