@@ -5,6 +5,7 @@
 //! TypeScript layers, and the seam to them is `crates/node`.
 
 pub mod batch;
+pub mod cache;
 pub mod decontaminate;
 pub mod dedup;
 pub mod edits;
