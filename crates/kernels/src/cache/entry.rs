@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! data      the arrays, each at its offset; blocks of 1 MiB are hashed
-//! footer    JSON: key, nonce, bytes of data, arrays, XXH3-64 of each block
-//! tail      u64 bytes of the footer, u64 XXH3-64 of the footer, 8 bytes `GMCACHE1`; little-endian
+//! footer    JSON: key, bytes of data, arrays, XXH3-64 of each block
+//! tail      u64 bytes of the footer, u64 nonce, u64 XXH3-64 of the footer seeded with the nonce, 8 bytes
+//!           `GMCACHE1`; little-endian
 //! ```
 //!
 //! What describes the data comes after it, so that a file that exists already becomes an entry by appending.
@@ -18,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arrow_buffer::{Buffer, MutableBuffer};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::array::{ArrayPlace, ArrayView, NewArray, check, lay_out};
 use super::key::Key;
@@ -26,7 +27,7 @@ use crate::error::{KernelError, Result};
 use crate::hash::blocks::{BLOCK_BYTES, BlockHasher};
 
 const MAGIC: &[u8; 8] = b"GMCACHE1";
-const TAIL_BYTES: usize = 24;
+const TAIL_BYTES: usize = 32;
 /// Zeros between arrays.
 const PADDING: [u8; 64] = [0; 64];
 
@@ -46,12 +47,13 @@ pub enum Place {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Footer {
     key: String,
-    /// Differs between two files with the same content.
-    pub(super) nonce: u64,
     bytes: u64,
     arrays: Vec<ArrayPlace>,
     /// 16 hexadecimal digits a block.
     blocks: String,
+    /// Differs between two files with the same content.
+    #[serde(skip)]
+    pub(super) nonce: u64,
 }
 
 /// Why a file is no entry.
@@ -65,7 +67,7 @@ impl Footer {
             // Writing to a string cannot fail.
             let _ = write!(blocks, "{hash:016x}");
         }
-        Self { key: key.to_string(), nonce: nonce(), bytes: found.bytes, arrays, blocks }
+        Self { key: key.to_string(), bytes: found.bytes, arrays, blocks, nonce: nonce() }
     }
 
     /// Bytes of the data.
@@ -76,8 +78,9 @@ impl Footer {
     /// The footer and tail as they stand in the file.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec(self).map_err(KernelError::internal)?;
-        let (length, hash) = (bytes.len() as u64, xxh3_64(&bytes));
+        let (length, hash) = (bytes.len() as u64, xxh3_64_with_seed(&bytes, self.nonce));
         bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&self.nonce.to_le_bytes());
         bytes.extend_from_slice(&hash.to_le_bytes());
         bytes.extend_from_slice(MAGIC);
         Ok(bytes)
@@ -88,20 +91,21 @@ impl Footer {
         let cut = || "it is cut short or no entry".to_owned();
         let at = whole.len().checked_sub(TAIL_BYTES).ok_or_else(cut)?;
         let word = |from: usize| whole[at + from..at + from + 8].try_into().map(u64::from_le_bytes);
-        let (Ok(length), Ok(hash)) = (word(0), word(8)) else { return Err(cut()) };
-        if &whole[at + 16..] != MAGIC {
+        let (Ok(length), Ok(nonce), Ok(hash)) = (word(0), word(8), word(16)) else { return Err(cut()) };
+        if &whole[at + 24..] != MAGIC {
             return Err(cut());
         }
         let start = usize::try_from(length).ok().and_then(|length| at.checked_sub(length)).ok_or_else(cut)?;
         let text = &whole[start..at];
-        if xxh3_64(text) != hash {
+        if xxh3_64_with_seed(text, nonce) != hash {
             return Err("its footer does not match its checksum".to_owned());
         }
-        let footer: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let mut footer: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if footer.key != key.to_string() || footer.bytes != start as u64 {
             return Err("its footer belongs to another file".to_owned());
         }
         check(&footer.arrays, footer.bytes).map_err(|error| error.to_string())?;
+        footer.nonce = nonce;
         Ok(footer)
     }
 
@@ -200,6 +204,8 @@ impl Entry {
         {
             return Ok(Err(damage));
         }
+        #[cfg(target_os = "linux")]
+        drop(file); // The map keeps the lock.
         Ok(Ok(Self {
             key,
             place,

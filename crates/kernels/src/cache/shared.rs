@@ -65,7 +65,13 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // Memory, unlike disk, should not stay behind; whoever still maps an entry keeps its pages until then.
         if self.process == std::process::id() && self.users.try_lock().is_ok() {
-            let _ = std::fs::remove_dir_all(&self.folder); // Left for the next user when it fails.
+            // Under another name first: who opens the cache meanwhile must not find half of it. What fails here
+            // is left for the next user.
+            let closed = self.folder.with_extension("closed");
+            let _ = std::fs::remove_dir_all(&closed);
+            if std::fs::rename(&self.folder, &closed).is_ok() {
+                let _ = std::fs::remove_dir_all(&closed);
+            }
         }
     }
 }
@@ -75,7 +81,8 @@ fn check_owner(folder: &Path) -> Result<()> {
     let metadata = std::fs::symlink_metadata(folder).map_err(KernelError::io("read", folder))?;
     // The kernel gives the folder of a process to its user.
     let me = std::fs::metadata("/proc/self").map_or(metadata.uid(), |process| process.uid());
-    if metadata.is_dir() && metadata.uid() == me && metadata.mode() & 0o077 == 0 {
+    // The six lowest bits are the rights of the group and of others.
+    if metadata.is_dir() && metadata.uid() == me && metadata.mode().trailing_zeros() >= 6 {
         return Ok(());
     }
     let reason = format!("{} exists and is not this user's own folder", folder.display());

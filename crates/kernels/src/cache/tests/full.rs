@@ -45,3 +45,15 @@ fn shared_memory_that_is_not_there_is_counted_and_done_without() {
     assert_eq!(get(&cache, 1, 1000).place(), Place::Disk);
     assert_eq!(cache.stats().unwrap().counted.failed_writes, 1);
 }
+
+#[test]
+fn shared_memory_that_somebody_clears_is_done_without() {
+    let folder = Folder::new();
+    let cache = folder.open(0, 1 << 20, 1 << 20);
+    let held = get(&cache, 1, 1000);
+    std::fs::remove_dir_all(folder.shared().unwrap()).unwrap();
+    assert_eq!(get(&cache, 1, 1000).place(), Place::Disk);
+    assert_eq!(get(&cache, 2, 1000).place(), Place::Disk);
+    assert_eq!(cache.stats().unwrap().shared_bytes, 0);
+    assert!(held.array("data").unwrap().bytes == contents(1, 1000));
+}
