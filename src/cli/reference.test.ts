@@ -84,7 +84,7 @@ test('docs/run-directory.md has every key of manifest.json and metrics.json, and
     against: [{ step: 'a', run: 'b', rows: 1, checksum: '0' }],
   }
   const counts = { groups: 1, candidates: 2, largest: 2, compared: 1, overflow: 0 }
-  const stages = [{ ...ordinary.stages[0]!, counts }]
+  const stages = [{ ...ordinary.stages[0]!, counts }, ...ordinary.stages.slice(1)]
   const metrics: Required<Metrics> = {
     ...ordinary,
     stages,

@@ -86,6 +86,7 @@ export class Chain implements Disposable {
         const result = runner.run(batch)
         const other = result instanceof Promise ? await result : result
         counters.busyMs += performance.now() - start
+        counters.reusedRows = runner.reusedRows ?? 0
         if (other !== undefined && other !== batch) {
           batch.dispose()
           batch = other

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { StepCounters, timed } from './counters.js'
+import { addStepMetrics, StepCounters, timed } from './counters.js'
 
 test('time in which the source waits is told from time in which it works', async () => {
   const source = async function* (): AsyncGenerator<string> {
@@ -18,4 +18,11 @@ test('time in which the source waits is told from time in which it works', async
   expect(counters.waitMs).toBeGreaterThan(50)
   expect(counters.busyMs).toBeGreaterThanOrEqual(50)
   expect(counters.waitMs + counters.busyMs).toBeGreaterThanOrEqual(540)
+})
+
+test('rows that were reused are added up, and are no field where there are none', () => {
+  const metrics = [0, 2, 3].map((reusedRows) => Object.assign(new StepCounters('tokenize'), { reusedRows }).toMetrics())
+  expect(metrics[0]).not.toHaveProperty('reusedRows')
+  expect(addStepMetrics(metrics.map((one) => [one]))[0]).toMatchObject({ step: 'tokenize', reusedRows: 5 })
+  expect(addStepMetrics([[metrics[0]!], [metrics[0]!]])[0]).not.toHaveProperty('reusedRows')
 })

@@ -12,14 +12,16 @@ export class StepCounters {
   bytesOut = 0
   busyMs = 0
   waitMs = 0
+  reusedRows = 0
 
   constructor(step: string) {
     this.step = step
   }
 
   toMetrics(): StepMetrics {
-    const { step, rowsIn, rowsOut, bytesIn, bytesOut, busyMs, waitMs } = this
-    return { step, rowsIn, rowsOut, bytesIn, bytesOut, busySeconds: busyMs / 1000, waitSeconds: waitMs / 1000 }
+    const { step, rowsIn, rowsOut, bytesIn, bytesOut, busyMs, waitMs, reusedRows } = this
+    const times = { busySeconds: busyMs / 1000, waitSeconds: waitMs / 1000 }
+    return { step, rowsIn, rowsOut, bytesIn, bytesOut, ...times, ...(reusedRows > 0 && { reusedRows }) }
   }
 }
 
@@ -72,6 +74,7 @@ export function addCounts(lists: readonly Readonly<Record<string, number>>[]): R
 }
 
 function add(a: StepMetrics, b: StepMetrics): StepMetrics {
+  const reusedRows = (a.reusedRows ?? 0) + (b.reusedRows ?? 0)
   return {
     step: a.step,
     rowsIn: a.rowsIn + b.rowsIn,
@@ -80,6 +83,7 @@ function add(a: StepMetrics, b: StepMetrics): StepMetrics {
     bytesOut: a.bytesOut + b.bytesOut,
     busySeconds: a.busySeconds + b.busySeconds,
     waitSeconds: a.waitSeconds + b.waitSeconds,
+    ...(reusedRows > 0 && { reusedRows }),
   }
 }
 

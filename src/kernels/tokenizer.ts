@@ -1,7 +1,7 @@
 /**
  * `Tokenizer`: a tokenizer file in native memory, one copy for all threads of the process.
  */
-import type { NativeTokenizeOptions, NativeTokenizer } from '../../native/index.js'
+import type { NativeTokenized, NativeTokenizeOptions, NativeTokenizer } from '../../native/index.js'
 import type { Batch } from './batch.js'
 import { addon, native } from './native.js'
 
@@ -17,6 +17,9 @@ export interface TokenizerLoadOptions {
 
 /** How a batch is tokenised. */
 export type TokenizeOptions = Readonly<NativeTokenizeOptions>
+
+/** What tokenising a batch did. */
+export type Tokenized = Readonly<NativeTokenized>
 
 export class Tokenizer implements Disposable {
   readonly #handle: NativeTokenizer
@@ -72,8 +75,8 @@ export class Tokenizer implements Disposable {
     return native(() => this.#handle.decode(ids, options.skipSpecial ?? false))
   }
 
-  /** Replaces the column `text` of a batch by `tokens`; returns the number of tokens. */
-  apply(batch: Batch, options: TokenizeOptions): number {
+  /** Replaces the column `text` of a batch by `tokens`. */
+  apply(batch: Batch, options: TokenizeOptions): Tokenized {
     return batch.change((handle) => this.#handle.apply(handle, options))
   }
 

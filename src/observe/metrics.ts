@@ -16,6 +16,8 @@ export interface StepMetrics {
   readonly busySeconds: number
   /** Seconds a worker waited for bytes, summed over workers. */
   readonly waitSeconds: number
+  /** Rows whose tokens were taken over from an identical text; how many depends on which worker came first. */
+  readonly reusedRows?: number
   /** Values of `source` and `lang` of which the step removed rows, where the data has such columns. */
   readonly groups?: readonly GroupMetrics[]
 }

@@ -52,6 +52,8 @@ export interface StepContext {
 
 /** A step at work in one task. */
 export interface StepRunner extends Disposable {
+  /** Rows so far whose result was taken over from an equal row before them; for the report. */
+  readonly reusedRows?: number
   /**
    * Works on a batch in place; returns another one only when the rows are other rows (the caller disposes the
    * old). May be asynchronous: a user's function may wait.

@@ -29,6 +29,10 @@ function prepare(config: Record<string, unknown>, columns: Columns = COLUMNS) {
 }
 
 async function run(config: Record<string, unknown>, texts: (string | null)[]): Promise<number[][]> {
+  return (await runCounted(config, texts)).tokens
+}
+
+async function runCounted(config: Record<string, unknown>, texts: (string | null)[]) {
   const { payload } = await prepare(config)
   const context = {
     removed: new addon.NativeRemovedLog(),
@@ -41,7 +45,8 @@ async function run(config: Record<string, unknown>, texts: (string | null)[]): P
   using batch = batchOf(texts.map((text, i) => ({ id: String(i), text, lang: 'en' })))
   await runner.run(batch)
   const rows = tableFromIPC(batch.toIpc()).getChild('tokens')
-  return Array.from(rows ?? [], (row: Iterable<number>) => [...row])
+  const tokens = Array.from(rows ?? [], (row: Iterable<number>) => [...row])
+  return { tokens, reusedRows: runner.reusedRows }
 }
 
 describe('tokenize', () => {
@@ -51,6 +56,15 @@ describe('tokenize', () => {
       [50256],
       [50256],
     ])
+  })
+
+  test('identical texts are tokenised once and get the same ids', async () => {
+    const texts = ['Licensed under the terms below', 'once', 'Licensed under the terms below', 'once', 'once']
+    const append = '<|endoftext|>'
+    const once = await runCounted({ append }, texts)
+    const each = await runCounted({ append, reuse: false }, texts)
+    expect(once.tokens).toEqual(each.tokens)
+    expect([once.reusedRows, each.reusedRows]).toEqual([3, 0])
   })
 
   test('takes several tokens, before and after', async () => {

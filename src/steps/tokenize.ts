@@ -33,6 +33,10 @@ const TokenizeConfig = z
       .default(false)
       .describe('replaces special tokens written out in a document by their id; off, they are text like any other'),
     keepText: z.boolean().default(false).describe('keeps the column text beside tokens'),
+    reuse: z
+      .boolean()
+      .default(true)
+      .describe('takes the ids of a text that came before from memory, up to 32 MiB in a process'),
     encoding: z
       .string()
       .optional()
@@ -82,6 +86,7 @@ export const tokenize = defineMapStep<TokenizeConfig, TokenizePayload>({
       prepend: tokenIds(tokenizer, config.prepend, `${place}.prepend`),
       append: tokenIds(tokenizer, config.append, `${place}.append`),
       keepText: config.keepText,
+      reuse: config.reuse,
     }
     const { contentHash, vocabularySize } = tokenizer
     return {
@@ -93,9 +98,13 @@ export const tokenize = defineMapStep<TokenizeConfig, TokenizePayload>({
 
   open({ path, contentHash, load, options }) {
     const tokenizer = Tokenizer.load(path, load, contentHash)
+    let reused = 0
     return {
+      get reusedRows() {
+        return reused
+      },
       run(batch) {
-        tokenizer.apply(batch, options)
+        reused += tokenizer.apply(batch, options).reused
         return undefined
       },
       [Symbol.dispose]: () => tokenizer[Symbol.dispose](),

@@ -123,7 +123,7 @@ fn run_apply(tokenizer: &Tokenizer, batches: &[Batch]) -> Result<(u64, f64), Fai
     let started = Instant::now();
     let mut tokens = 0;
     for batch in batches {
-        tokens += tokenizer.apply(&mut batch.clone(), &options)?;
+        tokens += tokenizer.apply(&mut batch.clone(), &options)?.tokens;
     }
     Ok((tokens, started.elapsed().as_secs_f64()))
 }

@@ -14,6 +14,7 @@ use crate::batch::NativeBatch;
 use crate::guard::{guard, invalid};
 
 /// How a text becomes ids.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the step")]
 #[napi(object)]
 pub struct NativeTokenizeOptions {
     /// Adds what the file's post-processor adds around a text.
@@ -26,6 +27,17 @@ pub struct NativeTokenizeOptions {
     pub append: Vec<u32>,
     /// Keeps the column `text`.
     pub keep_text: bool,
+    /// Remembers ids and gives them to equal texts that come later.
+    pub reuse: bool,
+}
+
+/// What tokenising a batch did.
+#[napi(object)]
+pub struct NativeTokenized {
+    /// Tokens made.
+    pub tokens: f64,
+    /// Rows whose tokens were remembered.
+    pub reused: f64,
 }
 
 impl From<NativeTokenizeOptions> for ApplyOptions {
@@ -38,6 +50,7 @@ impl From<NativeTokenizeOptions> for ApplyOptions {
             prepend: options.prepend,
             append: options.append,
             keep_text: options.keep_text,
+            reuse: options.reuse,
         }
     }
 }
@@ -127,12 +140,17 @@ impl NativeTokenizer {
         guard("tokenizer.decode", || self.get()?.decode(&ids, skip_special))
     }
 
-    /// Replaces the column `text` of a batch by `tokens`; returns the number of tokens.
+    /// Replaces the column `text` of a batch by `tokens`.
     #[napi]
-    pub fn apply(&self, batch: &mut NativeBatch, options: NativeTokenizeOptions) -> napi::Result<f64> {
+    pub fn apply(
+        &self,
+        batch: &mut NativeBatch,
+        options: NativeTokenizeOptions,
+    ) -> napi::Result<NativeTokenized> {
         guard("tokenizer.apply", || {
             let options = options.into();
-            batch.change(|batch| self.get()?.apply(batch, &options)).map(|tokens| tokens as f64)
+            let applied = batch.change(|batch| self.get()?.apply(batch, &options))?;
+            Ok(NativeTokenized { tokens: applied.tokens as f64, reused: applied.reused as f64 })
         })
     }
 

@@ -112,6 +112,8 @@ export function throughput(metrics: Metrics): Markup {
     { title: 'Speed', kind: 'number' },
     { title: '', kind: 'bar' },
   ] as const
-  const note = 'Per worker, while it computed. The bar is the time that a row costs: the longest is the slowest step.'
+  const reused = steps.reduce((rows, step) => rows + (step.reusedRows ?? 0), 0)
+  const repeats = reused > 0 ? ` ${formatCount(reused)} rows took their tokens from an identical text before them.` : ''
+  const note = `Per worker, while it computed. The bar is the time that a row costs: the longest is the slowest step.${repeats}`
   return section('Throughput per step', note, table('Throughput per step', columns, rows, SHOWN_STEPS), 'long')
 }

@@ -30,6 +30,17 @@ pub struct ApplyOptions {
     pub append: Vec<u32>,
     /// Keeps the column `text` beside `tokens`.
     pub keep_text: bool,
+    /// Remembers ids and gives them to equal texts that come later; the result is the same.
+    pub reuse: bool,
+}
+
+/// What [`Tokenizer::apply`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Tokens made.
+    pub tokens: u64,
+    /// Rows whose tokens were remembered; it depends on what other threads did before.
+    pub reused: u64,
 }
 
 /// The field of the column that [`Tokenizer::apply`] makes: a list of u32, never null.
@@ -44,12 +55,12 @@ fn item_field() -> Field {
 
 impl Tokenizer {
     /// Replaces the column `text` by `tokens`. A null text counts as empty; rows that are not
-    /// selected get an empty list. Returns the number of tokens.
+    /// selected get an empty list.
     ///
     /// # Errors
     /// `ColumnMissing` or `ColumnType` when there is no utf8 column `text`; `Tokenizer`, naming the
     /// row, when the crate refuses a text or panics on it, or when a batch has 2³¹ tokens.
-    pub fn apply(&self, batch: &mut Batch, options: &ApplyOptions) -> Result<u64> {
+    pub fn apply(&self, batch: &mut Batch, options: &ApplyOptions) -> Result<Applied> {
         let text = batch.text(TEXT)?;
         let around = options.prepend.len() + options.append.len() + self.prefix.len() + self.suffix.len();
         let bytes = text.value_data().len();
@@ -58,13 +69,19 @@ impl Tokenizer {
         let mut offsets: Vec<i32> = Vec::with_capacity(batch.rows() + 1);
         offsets.push(0);
         let row_at_work = Cell::new(0);
+        let (mut repeats, mut reused) = (self.repeats(), 0);
         let run = || -> Result<()> {
             for row in 0..text.len() {
                 row_at_work.set(row);
                 if batch.is_kept(row) {
                     tokens.extend(options.prepend.iter().copied().map(PipelineToken::from));
                     let value = if text.is_valid(row) { text.value(row) } else { "" };
-                    self.encode_into(value, options.rules, &mut tokens)?;
+                    if options.reuse {
+                        let known = self.encode_once(value, options.rules, &mut repeats, &mut tokens)?;
+                        reused += u64::from(known);
+                    } else {
+                        self.encode_into(value, options.rules, &mut tokens)?;
+                    }
                     tokens.extend(options.append.iter().copied().map(PipelineToken::from));
                 }
                 offsets.push(i32::try_from(tokens.len()).map_err(|_| KernelError::Tokenizer {
@@ -77,7 +94,7 @@ impl Tokenizer {
         catch_unwind(AssertUnwindSafe(run))
             .unwrap_or_else(|panic| Err(KernelError::Tokenizer { reason: panic_text(panic.as_ref()) }))
             .map_err(|error| name_row(error, batch, row_at_work.get()))?;
-        let count = tokens.len() as u64;
+        let applied = Applied { tokens: tokens.len() as u64, reused };
         if tokens.capacity() > tokens.len() + tokens.len() / 4 {
             tokens.shrink_to_fit();
         }
@@ -90,7 +107,7 @@ impl Tokenizer {
             None,
         )?;
         replace_text(batch, list, options.keep_text)?;
-        Ok(count)
+        Ok(applied)
     }
 }
 
@@ -177,10 +194,29 @@ mod tests {
         let mut batch = batch(&[Some("one two one"), Some(""), None, Some("two")]);
         batch.retain(&BooleanBuffer::from(vec![true, true, true, false])).unwrap();
         let options = ApplyOptions { prepend: vec![9], append: vec![8, 7], ..ApplyOptions::default() };
-        assert_eq!(words().apply(&mut batch, &options).unwrap(), 12);
+        assert_eq!(words().apply(&mut batch, &options).unwrap(), Applied { tokens: 12, reused: 0 });
         assert_eq!(ids(&batch), [vec![9, 1, 2, 1, 8, 7], vec![9, 8, 7], vec![9, 8, 7], vec![]]);
         let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, ["__file", "__position", "id", TOKENS, "lang"]);
+    }
+
+    #[test]
+    fn equal_texts_are_tokenised_once_and_get_the_same() {
+        let texts = [Some("one two"), Some("two"), Some("one two"), Some(""), None, Some("one two")];
+        let tokenizer = words();
+        let special = EncodeRules { add_special_tokens: true, ..EncodeRules::default() };
+        for rules in [EncodeRules::default(), special] {
+            let plain = ApplyOptions { rules, prepend: vec![9], append: vec![8], ..ApplyOptions::default() };
+            let mut expected = batch(&texts);
+            tokenizer.apply(&mut expected, &plain).unwrap();
+            for reused in [3, 3, 6] {
+                let mut found = batch(&texts);
+                let applied =
+                    tokenizer.apply(&mut found, &ApplyOptions { reuse: true, ..plain.clone() }).unwrap();
+                assert_eq!(applied.reused, reused, "from the third batch on all texts are known");
+                assert_eq!(ids(&found), ids(&expected));
+            }
+        }
     }
 
     #[test]

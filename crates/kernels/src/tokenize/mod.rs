@@ -9,11 +9,12 @@ mod apply;
 mod base64;
 pub mod cache;
 mod cut;
+mod memo;
 mod regex_splits;
 mod tiktoken;
 mod tokenizer;
 mod tokenizer_json;
 
-pub use apply::{ApplyOptions, TOKENS, tokens_field};
+pub use apply::{Applied, ApplyOptions, TOKENS, tokens_field};
 pub use tiktoken::known_encodings;
 pub use tokenizer::{EncodeRules, LoadOptions, Tokenizer};

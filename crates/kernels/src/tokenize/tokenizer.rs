@@ -10,6 +10,7 @@ use tokenizers::pipeline::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::cut::Cutter;
+use super::memo::{Memo, Repeats, TextHash};
 use super::{tiktoken, tokenizer_json};
 use crate::error::{KernelError, Result};
 
@@ -35,6 +36,11 @@ pub struct EncodeRules {
 }
 
 impl EncodeRules {
+    /// A number for each set of rules.
+    fn number(self) -> u64 {
+        u64::from(self.add_special_tokens) | u64::from(self.special_tokens_in_text) << 1
+    }
+
     /// The crate's options for a text without anything around it. The file's own truncation and
     /// padding are off.
     pub(super) fn options(self) -> EncodeOptions {
@@ -63,6 +69,7 @@ pub struct Tokenizer {
     pub(super) cutter: Cutter,
     pub(super) prefix: Vec<u32>,
     pub(super) suffix: Vec<u32>,
+    memo: Memo,
     vocabulary_size: u32,
     content_hash: u128,
 }
@@ -102,6 +109,7 @@ impl Tokenizer {
             cutter: Cutter::of(&pipeline),
             prefix: ids(&post_processor.single.prefix),
             suffix: ids(&post_processor.single.suffix),
+            memo: Memo::default(),
             vocabulary_size: highest_model_id.max(added).map_or(0, |highest| highest + 1),
             content_hash: xxh3_128(bytes),
             pipeline,
@@ -169,6 +177,23 @@ impl Tokenizer {
             out.extend(self.suffix.iter().copied().map(PipelineToken::from));
         }
         Ok(())
+    }
+
+    /// What this process knows of texts, for the texts of a batch.
+    pub(super) fn repeats(&self) -> Repeats<'_> {
+        Repeats::new(&self.memo)
+    }
+
+    /// The same for a text of a batch, of which `out` has the ids so far. True when the ids were known.
+    pub(super) fn encode_once(
+        &self,
+        text: &str,
+        rules: EncodeRules,
+        repeats: &mut Repeats<'_>,
+        out: &mut Vec<PipelineToken>,
+    ) -> Result<bool> {
+        let hash = TextHash::new(text, rules.number());
+        repeats.append(hash, out, |out| self.encode_into(text, rules, out))
     }
 
     /// The text of ids; bytes that are no UTF-8 become U+FFFD.
