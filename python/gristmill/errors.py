@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from ._native import NativeError
 
 _HINTS = {
-    "GM_CONFIG": "see help(gristmill.Loader) for every option",
+    "GM_CONFIG": "see help(gristmill.Loader) and help(gristmill.Cache) for every option",
     "GM_RUN_MISSING": "pass the directory given to `gristmill run --out`",
     "GM_SHARD_CHECKSUM": "the file is damaged; restore it from a copy, or make the run again: the bytes will be the same",
     "GM_FORMAT": "the file is damaged or not of the stated format; `gristmill verify` checks the whole run",
     "GM_IO": "check that the path exists and that you may read it",
     "GM_FEED_STATE": "open the loader as it was when the state was saved, or start anew without it",
     "GM_FEED_BUFFERS": "let go of batches, copy what you keep, or raise `buffers`",
-    "GM_DISPOSED": "open the loader again; batches that were handed over stay valid",
+    "GM_DISPOSED": "open it again; what was handed over stays valid",
 }
 _OURS = "this is a bug of ours; please report it with the message"
 

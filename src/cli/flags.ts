@@ -44,6 +44,11 @@ export function parseSeed(text: string): number {
   throw new GristmillError('GM_USAGE', `--seed: '${text}' is not a whole number from 0`, { hint: 'as in --seed 7' })
 }
 
+/** Bytes of `--prune`; 0 empties the cache. */
+export function parsePrune(text: string): number {
+  return text === '0' ? 0 : parseBytes(text, '--prune')
+}
+
 /** Collects `--set key.path=value`; a key given twice is a mistake, not an update. */
 export function collectSet(
   text: string,

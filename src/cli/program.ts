@@ -6,7 +6,7 @@ import { Command } from 'commander'
 import { GristmillError } from '../core/errors.js'
 import type { OutputFlags } from './console.js'
 import { VERSION } from '../core/version.js'
-import { collectSet, parseCount, parseId, parseSeed, parseWorkers, type PlanFlags } from './flags.js'
+import { collectSet, parseCount, parseId, parsePrune, parseSeed, parseWorkers, type PlanFlags } from './flags.js'
 import { type PlanningActions, withPlanner } from './plan-program.js'
 
 export interface RunFlags extends PlanFlags, OutputFlags {
@@ -50,6 +50,12 @@ export interface ExportFlags extends OutputFlags {
   readonly workers?: number
 }
 
+export interface CacheFlags extends OutputFlags {
+  /** Bytes. */
+  readonly prune?: number
+  readonly verify?: boolean
+}
+
 export interface InitFlags extends OutputFlags {
   readonly out: string
   readonly force?: boolean
@@ -65,6 +71,7 @@ export interface Actions extends PlanningActions {
   diff(before: string, after: string, flags: DiffFlags): Promise<number>
   feed(run: string, flags: FeedFlags): Promise<number>
   export(run: string, flags: ExportFlags): Promise<number>
+  cache(folder: string, flags: CacheFlags): Promise<number>
   steps(name: string | undefined, flags: OutputFlags): Promise<number>
   init(data: readonly string[], flags: InitFlags): Promise<number>
 }
@@ -81,6 +88,7 @@ const FEED =
   'Feeds a finished run for a few seconds as a trainer would: order, padding, rates and the limits of this machine.'
 const EXPORT =
   'Writes a finished run for another loader: packed sequences, else documents, else rows. The same command goes on where it was interrupted.'
+const CACHE = 'Shows what a cache of arrays holds and how often it answered; makes it smaller or checks it when asked.'
 const STEPS = 'Lists steps, sources and sinks; with a name, its options, defaults and an example.'
 const INIT = 'Looks at your data and writes a commented pipeline file that runs as it is.'
 
@@ -205,6 +213,19 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
       throw new GristmillError('GM_USAGE', `export needs ${missing}`, { hint: EXPORT_HINT })
     }
     done(await actions.export(folder, { ...flags, to, out }))
+  })
+
+  const cache = command('cache', 'what a cache of arrays holds, and how often it answered', CACHE)
+    .usage('<dir> [flags]')
+    .argument('<dir>', 'folder of the cache')
+    .option(
+      '--prune <size>',
+      'remove what was unused longest until no more than this stays, as in 5GiB or 0',
+      parsePrune,
+    )
+    .option('--verify', 'read every entry and remove those that are damaged')
+  withOutput(cache, 'print the same as JSON').action(async (folder: string, flags: CacheFlags) => {
+    done(await actions.cache(folder, flags))
   })
 
   const steps = command('steps', 'every step, source and sink with its options', STEPS)

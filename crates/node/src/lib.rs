@@ -9,6 +9,7 @@
 )]
 
 mod batch;
+mod cache;
 mod classifier;
 mod columnar;
 mod decontaminate;

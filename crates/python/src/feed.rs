@@ -20,10 +20,11 @@ use crate::array::{Array, Owner};
 create_exception!(gristmill._native, NativeError, PyException, "A kernel's error: (code, message).");
 
 /// How long a wait goes on before Python may look at its signals, as Ctrl-C.
-const PATIENCE: Duration = Duration::from_millis(100);
+pub const PATIENCE: Duration = Duration::from_millis(100);
 
+/// A kernel's error as Python's.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
-fn failed(error: KernelError) -> PyErr {
+pub fn failed(error: KernelError) -> PyErr {
     NativeError::new_err((error.code(), error.to_string()))
 }
 

@@ -190,5 +190,5 @@ pub(super) fn check(places: &[ArrayPlace], bytes: u64) -> Result<()> {
 }
 
 fn refused(name: &str, reason: impl std::fmt::Display) -> KernelError {
-    KernelError::Option { name: format!("array '{name}'"), reason: reason.to_string() }
+    KernelError::Option { name: "arrays".to_owned(), reason: format!("array '{name}': {reason}") }
 }

@@ -146,7 +146,7 @@ fn arrays_that_do_not_fit_their_shape_are_refused() {
     };
     let mut array = NewArray::of_bytes("a", b"1234567");
     array.dtype = Dtype::Int32;
-    assert_eq!(store(&[array]), "option 'array 'a'': it has 7 bytes, not Int32 of shape [7]");
+    assert_eq!(store(&[array]), "option 'arrays': array 'a': it has 7 bytes, not Int32 of shape [7]");
     let array = NewArray::of_bytes("a", b"1");
     assert!(store(&[array.clone(), array.clone()]).contains("two arrays of this name"));
     let array = NewArray { shape: vec![usize::MAX, 2], ..array };
