@@ -4,9 +4,9 @@
  *
  * Imports of `gristmill` itself stay outside the bundle: the worker's copy must be the engine's own. The
  * hash is taken of a bundle where that import is a bare name, so that it does not depend on the folder.
+ *
+ * A bundle is loaded from a `data:` address and never from a file, which a killed process would leave behind.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { GristmillError } from '../core/errors.js'
@@ -15,8 +15,14 @@ import { digestOf } from './identity.js'
 /** The façade that `import … from 'gristmill'` means inside workers. */
 const FACADE = pathToFileURL(path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'index.js')).href
 
-/** The bundled module as text, with imports of `gristmill` resolved to this copy, and its hash. */
-export async function bundleModule(module: string | undefined): Promise<{ code: string; hash: string }> {
+/** CommonJS dependencies inside a bundle need `require`; the address is put in when the bundle is loaded. */
+const REQUIRE = `import { createRequire as __gm } from 'node:module'; const require = __gm(import.meta.url);`
+
+/** Makes each address another one, so that a module that is loaded again is evaluated again. */
+let loads = 0
+
+/** The bundled module as an address to import, with imports of `gristmill` resolved to this copy, and its hash. */
+export async function bundleModule(module: string | undefined): Promise<{ url: string; hash: string }> {
   if (module === undefined) {
     throw new GristmillError(
       'GM_USER_MODULE',
@@ -38,23 +44,19 @@ export async function bundleModule(module: string | undefined): Promise<{ code: 
       target: 'node20',
       logLevel: 'silent',
       external: ['gristmill', 'gristmill/*'],
-      // CommonJS dependencies inside the bundle need require and the module's own address.
-      banner: { js: `import { createRequire as __gm } from 'node:module'; const require = __gm(import.meta.url);` },
+      banner: { js: REQUIRE },
     })
     const code = result.outputFiles[0]!.text
+    const resolved = code
+      .replace(REQUIRE, () => REQUIRE.replace('import.meta.url', JSON.stringify(pathToFileURL(module).href)))
+      .replaceAll(/(from\s*|import\s*\(?\s*)(["'])gristmill\2/gu, `$1$2${FACADE}$2`)
+    // Stacks of the user's errors name this instead of the whole address.
+    const named = `${resolved}\n//# sourceURL=${path.basename(module)}\n`
     return {
-      code: code.replaceAll(/(from\s*|import\s*\(?\s*)(["'])gristmill\2/gu, `$1$2${FACADE}$2`),
+      url: `data:text/javascript;base64,${Buffer.from(named).toString('base64')}#${loads++}`,
       hash: digestOf(Buffer.from(code)),
     }
   } catch (cause) {
     throw new GristmillError('GM_USER_MODULE', `cannot bundle ${module}: ${(cause as Error).message}`, { cause })
   }
-}
-
-/** Writes the bundle beside nothing of the user's, for the workers to import; removed by the returned function. */
-export async function writeBundle(code: string): Promise<{ file: string; remove: () => Promise<void> }> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'gristmill-module-'))
-  const file = path.join(folder, 'pipeline.mjs')
-  await writeFile(file, code)
-  return { file, remove: () => rm(folder, { recursive: true, force: true }) }
 }

@@ -7,7 +7,7 @@ import { openStores } from '../io/stores.js'
 import type { ByteStore } from '../io/store.js'
 import type { Metrics, RunEvent } from '../observe/metrics.js'
 import { againstOf } from './against.js'
-import { bundleModule, writeBundle } from './bundle.js'
+import { bundleModule } from './bundle.js'
 import { Execution } from './execution.js'
 import { gather } from './gather.js'
 import { type Allowance, parseAllowance } from './guard.js'
@@ -145,15 +145,8 @@ class Run {
       tasksSkipped: 0,
     }
     await directory.writeAttempt(attempt)
-    const bundle =
-      prepared.bundleHash === undefined
-        ? undefined
-        : await writeBundle((await bundleModule(prepared.definition.module)).code)
-    try {
-      return await this.#attempt(directory, attempts, attempt, bundle?.file)
-    } finally {
-      await bundle?.remove()
-    }
+    const module = prepared.bundleHash === undefined ? undefined : (await bundleModule(prepared.definition.module)).url
+    return this.#attempt(directory, attempts, attempt, module)
   }
 
   async #attempt(

@@ -19,7 +19,7 @@ import { packError } from './transfer.js'
 export interface WorkerData {
   /** Int32 values: see `CONTROL`. */
   readonly control: SharedArrayBuffer
-  /** File of the bundled user module; undefined without functions. */
+  /** Address of the bundled user module; undefined without functions. */
   readonly module: string | undefined
   /** Identity of the pipeline whose functions the worker needs. */
   readonly pipeline: string

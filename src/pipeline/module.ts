@@ -7,9 +7,8 @@
  */
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { GristmillError } from '../core/errors.js'
-import { bundleModule, writeBundle } from '../engine/bundle.js'
+import { bundleModule } from '../engine/bundle.js'
 import { identityOf } from '../engine/identity.js'
 import { isPipeline, type PipelineDefinition, type PipelineSpec, type UserFunction } from '../engine/pipeline.js'
 
@@ -36,18 +35,13 @@ export async function loadModule(file: string): Promise<PipelineDefinition> {
   await stat(module).catch(() => {
     throw new GristmillError('GM_CONFIG', `there is no pipeline file ${file}`)
   })
-  const bundle = await writeBundle((await bundleModule(module)).code)
-  try {
-    const loaded = (await importBundle(bundle.file, file)) as { default?: unknown }
-    if (!isPipeline(loaded.default)) {
-      throw new GristmillError('GM_USER_MODULE', `${file} does not export a pipeline by default`, {
-        hint: 'end the chain with .write(…) and `export default` it',
-      })
-    }
-    return { ...loaded.default.definition, baseFolder: path.dirname(module), module }
-  } finally {
-    await bundle.remove()
+  const loaded = (await importBundle((await bundleModule(module)).url, file)) as { default?: unknown }
+  if (!isPipeline(loaded.default)) {
+    throw new GristmillError('GM_USER_MODULE', `${file} does not export a pipeline by default`, {
+      hint: 'end the chain with .write(…) and `export default` it',
+    })
   }
+  return { ...loaded.default.definition, baseFolder: path.dirname(module), module }
 }
 
 /** Inside a worker: the functions of the pipeline with `signature` in a bundled module. */
@@ -73,7 +67,7 @@ export async function loadFunctions(bundle: string, signature: string): Promise<
 
 async function importBundle(bundle: string, name: string): Promise<unknown> {
   try {
-    return (await import(pathToFileURL(bundle).href)) as unknown
+    return (await import(bundle)) as unknown
   } catch (cause) {
     if (cause instanceof GristmillError) throw cause
     throw new GristmillError('GM_USER_MODULE', `${name} failed while it was loaded: ${(cause as Error).message}`, {
