@@ -119,6 +119,15 @@ pub enum KernelError {
         /// How many there are.
         buffers: usize,
     },
+    /// The process that runs a pipeline for a feed has failed, or is gone.
+    Feeder {
+        /// Stable name of the kind of failure: one of `src/core/errors.ts`.
+        code: String,
+        /// What it says.
+        message: String,
+        /// What to try.
+        hint: String,
+    },
     /// A broken invariant of ours: a bug.
     Internal {
         /// What did not hold.
@@ -129,7 +138,7 @@ pub enum KernelError {
 impl KernelError {
     /// The stable code of this error.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::ColumnMissing { .. } => "GM_COLUMN_MISSING",
             Self::ColumnType { .. } => "GM_COLUMN_TYPE",
@@ -147,6 +156,7 @@ impl KernelError {
             Self::Locked { .. } => "GM_RUN_LOCKED",
             Self::FeedState { .. } => "GM_FEED_STATE",
             Self::FeedBuffers { .. } => "GM_FEED_BUFFERS",
+            Self::Feeder { code, .. } => code,
             Self::Internal { .. } => "GM_INTERNAL",
         }
     }
@@ -209,6 +219,7 @@ impl fmt::Display for KernelError {
                 "all {buffers} buffers are held by batches that are still in use; let go of some, or copy \
                  what you keep, or open the loader with more `buffers`"
             ),
+            Self::Feeder { message, .. } => f.write_str(message),
             Self::Internal { reason } => write!(f, "internal error: {reason}"),
         }
     }

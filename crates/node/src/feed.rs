@@ -52,14 +52,14 @@ impl NativeFeed {
     pub fn epoch_batches(&self) -> napi::Result<f64> {
         guard("feed.epochBatches", || {
             let epoch = self.loader.cursor().epoch;
-            Ok(self.loader.feed().plan.epoch_batches(epoch)? as f64)
+            Ok(self.loader.feed().plan.epoch_batches(epoch)?.unwrap_or_default() as f64)
         })
     }
 
     /// Samples of an epoch, of all ranks.
     #[napi(getter)]
     pub fn epoch_samples(&self) -> napi::Result<f64> {
-        guard("feed.epochSamples", || Ok(self.loader.feed().plan.epoch_samples() as f64))
+        guard("feed.epochSamples", || Ok(self.loader.feed().plan.epoch_samples().unwrap_or_default() as f64))
     }
 
     /// Positions of the longest rows.

@@ -18,6 +18,7 @@ mod edits;
 mod export;
 mod expression;
 mod feed;
+mod feeder;
 mod global;
 mod groups;
 mod guard;

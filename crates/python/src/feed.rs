@@ -1,13 +1,17 @@
 //! The loader and its batches.
 
+use std::os::fd::FromRawFd;
+use std::os::unix::net::UnixStream;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_kernels::KernelError;
 use gristmill_kernels::feed::batch;
-use gristmill_kernels::feed::config::FeedConfig;
+use gristmill_kernels::feed::config::{Feed, FeedConfig};
 use gristmill_kernels::feed::fields::{Dtype, Field};
+use gristmill_kernels::feed::live::channel::Receiver;
+use gristmill_kernels::feed::live::protocol::greeting;
 use gristmill_kernels::feed::loader::{self, Request};
 use gristmill_kernels::feed::pool::{AlignedBuffer, Slot};
 use gristmill_kernels::feed::state::Cursor;
@@ -17,7 +21,12 @@ use pyo3::prelude::*;
 
 use crate::array::{Array, Owner};
 
-create_exception!(gristmill._native, NativeError, PyException, "A kernel's error: (code, message).");
+create_exception!(
+    gristmill._native,
+    NativeError,
+    PyException,
+    "A kernel's error: (code, message, hint or None)."
+);
 
 /// How long a wait goes on before Python may look at its signals, as Ctrl-C.
 pub const PATIENCE: Duration = Duration::from_millis(100);
@@ -25,10 +34,16 @@ pub const PATIENCE: Duration = Duration::from_millis(100);
 /// A kernel's error as Python's.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 pub fn failed(error: KernelError) -> PyErr {
-    NativeError::new_err((error.code(), error.to_string()))
+    let hint = if let KernelError::Feeder { hint, .. } = &error { Some(hint.clone()) } else { None };
+    NativeError::new_err((error.code().to_owned(), error.to_string(), hint))
 }
 
-/// A loader of prepared shards.
+fn read_config(config: &str) -> PyResult<FeedConfig> {
+    serde_json::from_str(config)
+        .map_err(|error| failed(KernelError::Option { name: "config".to_owned(), reason: error.to_string() }))
+}
+
+/// A loader.
 #[pyclass(frozen, module = "gristmill._native")]
 pub struct Loader {
     loader: loader::Loader,
@@ -39,11 +54,26 @@ impl Loader {
     /// Opens the feed that `config` describes in JSON.
     #[new]
     fn new(py: Python<'_>, config: &str) -> PyResult<Self> {
-        let config: FeedConfig = serde_json::from_str(config).map_err(|error| {
-            failed(KernelError::Option { name: "config".to_owned(), reason: error.to_string() })
-        })?;
+        let config = read_config(config)?;
         let loader = py.detach(|| loader::Loader::open(&config)).map_err(failed)?;
         Ok(Self { loader })
+    }
+
+    /// A loader of what the feeder makes that has the other end of `socket`, which is taken over.
+    #[staticmethod]
+    fn live(py: Python<'_>, config: &str, socket: i32) -> PyResult<Self> {
+        // SAFETY: the caller has detached the descriptor from its own socket object for this call.
+        let socket = unsafe { UnixStream::from_raw_fd(socket) };
+        let config = read_config(config)?;
+        let mut receiver = Receiver::default();
+        let greeting = loop {
+            match py.detach(|| greeting(&socket, &mut receiver, PATIENCE)).map_err(failed)? {
+                Some(greeting) => break greeting,
+                None => py.check_signals()?,
+            }
+        };
+        let feed = Feed::live(&config, socket, receiver, greeting).map_err(failed)?;
+        Ok(Self { loader: loader::Loader::over(feed, &config).map_err(failed)? })
     }
 
     /// The next batch.
@@ -63,16 +93,16 @@ impl Loader {
         (epoch, samples)
     }
 
-    /// Batches of the whole epoch that the next batch is of.
+    /// Batches of the whole epoch that the next batch is of; `None` before it is known.
     #[getter]
-    fn epoch_batches(&self, py: Python<'_>) -> PyResult<u64> {
+    fn epoch_batches(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         let epoch = self.loader.cursor().epoch;
         py.detach(|| self.loader.feed().plan.epoch_batches(epoch)).map_err(failed)
     }
 
-    /// Samples of an epoch, of all ranks.
+    /// Samples of an epoch, of all ranks; `None` before it is known.
     #[getter]
-    fn epoch_samples(&self) -> u64 {
+    fn epoch_samples(&self) -> Option<u64> {
         self.loader.feed().plan.epoch_samples()
     }
 

@@ -10,6 +10,8 @@ use super::buckets::{Bucket, Buckets, Lengths};
 use super::dataset::{Dataset, Reading};
 use super::fields::{Dtype, Field, Making};
 use super::gather::Shape;
+use super::live::open::PipelineConfig;
+use super::live::window::Live;
 use super::mesh::{Mesh, Place};
 use super::mixture::{Mixture, Stage};
 use super::order::{Order, SampleId};
@@ -25,8 +27,11 @@ const LONGEST: u32 = 1 << 24;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeedConfig {
-    /// The runs; more than one make a mixture.
+    /// The runs; more than one make a mixture. None for a pipeline.
     pub datasets: Vec<DatasetConfig>,
+    /// A pipeline instead, which a feeder runs; see [`Feed::live`].
+    #[serde(default)]
+    pub pipeline: Option<PipelineConfig>,
     /// How the runs are mixed; absent for a single one.
     pub mixture: Option<MixtureConfig>,
     /// Tokens of a sequence; may be absent when the runs have one packing each.
@@ -115,6 +120,8 @@ pub struct Feed {
     pub datasets: Arc<Vec<Dataset>>,
     /// Which samples make which batch.
     pub plan: Plan,
+    /// Where they come from when they are made on the fly.
+    pub live: Option<Arc<Live>>,
     /// What is made of them.
     pub making: Making,
     /// Positions of the longest rows.
@@ -123,8 +130,8 @@ pub struct Feed {
     pub identity: Identity,
     /// Memory of the largest batch.
     pub batch_bytes: usize,
-    place: Place,
-    cp: u32,
+    pub(super) place: Place,
+    pub(super) cp: u32,
 }
 
 impl Lengths for Vec<Dataset> {
@@ -133,7 +140,7 @@ impl Lengths for Vec<Dataset> {
     }
 }
 
-fn bad(name: &str, reason: impl Into<String>) -> KernelError {
+pub(super) fn bad(name: &str, reason: impl Into<String>) -> KernelError {
     KernelError::Option { name: name.to_owned(), reason: reason.into() }
 }
 
@@ -143,17 +150,14 @@ impl Feed {
     /// # Errors
     /// `Option` when a value does not fit, and as [`Dataset::open`].
     pub fn open(config: &FeedConfig) -> Result<Self> {
-        for (name, value) in [("batch_size", config.batch_size), ("accumulate", Some(config.accumulate))] {
-            if value == Some(0) {
-                return Err(bad(name, "is 0; the least is 1"));
-            }
-        }
+        check_counts(config)?;
         let datasets = Arc::new(open_datasets(config)?);
         let length = datasets.first().map_or(0, Dataset::length);
         let MeshConfig { dp, tp, pp, cp } = config.mesh;
         let place = Mesh { dp, tp, pp, cp }.place(config.rank)?;
         let buckets = buckets(config, length)?;
-        check_making(&config.making, &datasets)?;
+        let highest = datasets.iter().filter_map(Dataset::vocabulary_size).max();
+        check_making(&config.making, highest)?;
         let order = order(config, &datasets)?;
         let mut identity = identity(config, &datasets, &order);
         let mut batch_bytes = 0;
@@ -170,7 +174,8 @@ impl Feed {
         } else {
             Plan::new(order, length, buckets[0].rows, dp, place.dp, config.accumulate)
         };
-        Ok(Self { datasets, plan, making: config.making.clone(), length, identity, batch_bytes, place, cp })
+        let making = config.making.clone();
+        Ok(Self { datasets, plan, live: None, making, length, identity, batch_bytes, place, cp })
     }
 
     /// The positions this rank makes of rows of `length`, which is that of a batch.
@@ -178,6 +183,15 @@ impl Feed {
     pub fn shape(&self, length: u32) -> Shape {
         shape(length, self.place, self.cp)
     }
+}
+
+pub(super) fn check_counts(config: &FeedConfig) -> Result<()> {
+    for (name, value) in [("batch_size", config.batch_size), ("accumulate", Some(config.accumulate))] {
+        if value == Some(0) {
+            return Err(bad(name, "is 0; the least is 1"));
+        }
+    }
+    Ok(())
 }
 
 fn open_datasets(config: &FeedConfig) -> Result<Vec<Dataset>> {
@@ -217,7 +231,7 @@ fn open_datasets(config: &FeedConfig) -> Result<Vec<Dataset>> {
 }
 
 /// The lengths of batches with their rows; one of `length` when packs are read.
-fn buckets(config: &FeedConfig, length: u32) -> Result<Vec<Bucket>> {
+pub(super) fn buckets(config: &FeedConfig, length: u32) -> Result<Vec<Bucket>> {
     let lengths = config.buckets.clone().unwrap_or_else(|| vec![length]);
     let bucket = |length: u32| {
         let rows = match (config.batch_size, config.max_tokens) {
@@ -238,7 +252,7 @@ fn buckets(config: &FeedConfig, length: u32) -> Result<Vec<Bucket>> {
 }
 
 /// The positions of each sequence that a context-parallel rank makes.
-fn slice(length: u32, place: Place, cp: u32) -> Result<Shape> {
+pub(super) fn slice(length: u32, place: Place, cp: u32) -> Result<Shape> {
     if !length.is_multiple_of(cp) {
         return Err(bad("mesh", format!("sequences of {length} cannot be cut into {cp} equal slices (cp)")));
     }
@@ -250,7 +264,7 @@ fn shape(length: u32, place: Place, cp: u32) -> Shape {
     Shape { length, from: place.cp * columns, to: (place.cp + 1) * columns }
 }
 
-fn check_making(making: &Making, datasets: &[Dataset]) -> Result<()> {
+pub(super) fn check_making(making: &Making, vocabulary_size: Option<u32>) -> Result<()> {
     let mut fields = making.fields.clone();
     fields.sort_unstable();
     fields.dedup();
@@ -263,7 +277,7 @@ fn check_making(making: &Making, datasets: &[Dataset]) -> Result<()> {
             return Err(bad("dtype", format!("{field:?} cannot be {dtype:?}, only Int32 or Int64")));
         }
     }
-    let highest = datasets.iter().filter_map(Dataset::vocabulary_size).max().unwrap_or(u32::MAX);
+    let highest = vocabulary_size.unwrap_or(u32::MAX);
     if making.pad_id > i32::MAX.cast_unsigned() {
         return Err(bad("pad_id", format!("{} is no int32", making.pad_id)));
     }

@@ -28,6 +28,16 @@ pub struct Stretch {
     pub length: u32,
 }
 
+impl Stretch {
+    /// Reads an entry of `pieces.npy`.
+    #[must_use]
+    pub fn read(piece: &[u8]) -> Self {
+        let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| piece[at + i]));
+        let from = u64::from_le_bytes(std::array::from_fn(|i| piece[i]));
+        Self { from, shard: u32_at(8), length: u32_at(12) }
+    }
+}
+
 /// Ids as they lie in a shard.
 #[derive(Debug, Clone, Copy)]
 pub enum Ids<'a> {
@@ -190,9 +200,7 @@ impl Dataset {
         }
         let mut filled = 0;
         for piece in pieces.items(from, to, PIECE_BYTES)?.chunks_exact(PIECE_BYTES as usize) {
-            let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| piece[at + i]));
-            let from = u64::from_le_bytes(std::array::from_fn(|i| piece[i]));
-            let stretch = Stretch { from, shard: u32_at(8), length: u32_at(12) };
+            let stretch = Stretch::read(piece);
             filled += u64::from(stretch.length);
             out.push(stretch);
         }

@@ -56,13 +56,38 @@ pub struct Scratch {
     stretches: Vec<Stretch>,
 }
 
+/// Where samples lie.
+pub trait Samples {
+    /// Appends the stretches of a sample to `out`, and says how many ids past `longest` were left out.
+    ///
+    /// # Errors
+    /// When they cannot be found.
+    fn stretches(&self, sample: SampleId, longest: u32, out: &mut Vec<Stretch>) -> Result<u64>;
+
+    /// The ids of a stretch of a dataset, from its id `from` on, `length` of them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn ids(&self, dataset: u32, stretch: &Stretch, from: u32, length: u32) -> Result<Ids<'_>>;
+}
+
+impl Samples for Vec<Dataset> {
+    fn stretches(&self, sample: SampleId, longest: u32, out: &mut Vec<Stretch>) -> Result<u64> {
+        self[sample.dataset as usize].stretches(sample.sample, longest, out)
+    }
+
+    fn ids(&self, dataset: u32, stretch: &Stretch, from: u32, length: u32) -> Result<Ids<'_>> {
+        self[dataset as usize].ids(stretch, from, length)
+    }
+}
+
 /// Fills `slot` with the given samples, a row each; `None` makes a row of padding.
 ///
 /// # Errors
-/// As [`Dataset::stretches`] and [`Dataset::ids`].
+/// As [`Samples::stretches`] and [`Samples::ids`].
 pub fn fill(
     slot: &mut Slot,
-    datasets: &[Dataset],
+    origin: &dyn Samples,
     samples: &[Option<SampleId>],
     making: &Making,
     shape: Shape,
@@ -78,8 +103,7 @@ pub fn fill(
         let first_segment = slot.segments.len();
         let mut ids = 0;
         if let Some(sample) = sample {
-            let dataset = &datasets[sample.dataset as usize];
-            filled.truncated += dataset.stretches(sample.sample, shape.length, &mut scratch.stretches)?;
+            filled.truncated += origin.stretches(*sample, shape.length, &mut scratch.stretches)?;
             for stretch in scratch.stretches.iter().filter(|stretch| stretch.length > 0) {
                 slot.segments.push(Segment { length: stretch.length, padding: false });
                 ids += stretch.length;
@@ -91,8 +115,8 @@ pub fn fill(
         }
         filled.tokens += u64::from(ids);
         filled.positions += u64::from(shape.length);
-        let dataset = sample.map(|sample| &datasets[sample.dataset as usize]);
-        let source = Source { dataset, stretches: &scratch.stretches };
+        let dataset = sample.map(|sample| sample.dataset);
+        let source = Source { origin, dataset, stretches: &scratch.stretches };
         for (&field, &offset) in making.fields.iter().zip(&offsets) {
             let offset = offset + row * shape.columns() * making.dtype_of(field).bytes();
             write_row(slot, offset, field, first_segment, source, making, shape)?;
@@ -154,8 +178,9 @@ fn write_ends(slot: &mut Slot) {
 /// Where the ids of a row come from.
 #[derive(Clone, Copy)]
 struct Source<'a> {
+    origin: &'a dyn Samples,
     /// `None` for a row of padding.
-    dataset: Option<&'a Dataset>,
+    dataset: Option<u32>,
     stretches: &'a [Stretch],
 }
 
@@ -244,7 +269,7 @@ fn tokens<T: Number>(out: &mut [T], source: Source<'_>, making: &Making, shape: 
     if let Some(dataset) = source.dataset {
         for Part { stretch, from, to, at, .. } in source.parts(shape) {
             end = at + (to - from) as usize;
-            widen(&mut out[at..end], dataset.ids(stretch, from, to - from)?);
+            widen(&mut out[at..end], source.origin.ids(dataset, stretch, from, to - from)?);
         }
     }
     out[end..].fill(T::from_i32(making.pad_id.cast_signed()));
@@ -259,7 +284,7 @@ fn labels<T: Number>(out: &mut [T], source: Source<'_>, making: &Making, shape: 
             end = at + (to - from) as usize;
             let out = &mut out[at..end];
             if !making.shift_labels {
-                widen(out, dataset.ids(stretch, from, to - from)?);
+                widen(out, source.origin.ids(dataset, stretch, from, to - from)?);
                 let first_of_row = shape.from == 0 && at == 0;
                 if from == 0 && (making.mask_documents || first_of_row) {
                     out[0] = ignored;
@@ -268,11 +293,11 @@ fn labels<T: Number>(out: &mut [T], source: Source<'_>, making: &Making, shape: 
             }
             // Each position's label is the id after it, which for the last one is not of this stretch.
             let inner = (to + 1).min(stretch.length) - (from + 1);
-            widen(&mut out[..inner as usize], dataset.ids(stretch, from + 1, inner)?);
+            widen(&mut out[..inner as usize], source.origin.ids(dataset, stretch, from + 1, inner)?);
             if to == stretch.length {
                 let last = out.len() - 1;
                 match next.filter(|_| !making.mask_documents) {
-                    Some(next) => widen(&mut out[last..], dataset.ids(next, 0, 1)?),
+                    Some(next) => widen(&mut out[last..], source.origin.ids(dataset, next, 0, 1)?),
                     None => out[last] = ignored,
                 }
             }

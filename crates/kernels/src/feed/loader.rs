@@ -17,7 +17,7 @@ use super::config::{Feed, FeedConfig};
 use super::gather::{self, Filled, Scratch};
 use super::order::{OrderCache, SampleId};
 use super::pool::{Home, Lease, Slot};
-use super::state::{self, Cursor};
+use super::state::{self, Cursor, GroupPlace};
 use super::stats::{Counters, Stats};
 use crate::error::{KernelError, Result};
 
@@ -92,7 +92,14 @@ impl Loader {
     /// # Errors
     /// As [`Feed::open`], and `Option` when there are too few buffers.
     pub fn open(config: &FeedConfig) -> Result<Self> {
-        let feed = Feed::open(config)?;
+        Self::over(Feed::open(config)?, config)
+    }
+
+    /// As [`Loader::open`], over a feed that is open already.
+    ///
+    /// # Errors
+    /// `Option` when there are too few buffers.
+    pub fn over(feed: Feed, config: &FeedConfig) -> Result<Self> {
         if config.buffers == 0 {
             let reason = "is 0; the least is 1".to_owned();
             return Err(KernelError::Option { name: "buffers".to_owned(), reason });
@@ -140,14 +147,19 @@ impl Loader {
 
     fn start_threads(&self) -> Result<()> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if threads.len() == self.core.thread_count || self.core.books().closed {
+        let listeners = usize::from(self.core.feed.live.is_some());
+        if threads.len() == listeners + self.core.thread_count || self.core.books().closed {
             return Ok(());
         }
-        for number in threads.len()..self.core.thread_count {
+        for number in threads.len()..listeners + self.core.thread_count {
             let core = Arc::clone(&self.core);
             let thread = std::thread::Builder::new()
                 .name(format!("gristmill-feed-{number}"))
                 .spawn(move || {
+                    if number < listeners {
+                        while core.listen() {}
+                        return;
+                    }
                     let mut bench = Workbench::default();
                     while core.make_one(&mut bench) {}
                 })
@@ -162,7 +174,9 @@ impl Loader {
     /// # Errors
     /// `Internal` when it cannot be written, which would be a bug.
     pub fn state(&self) -> Result<String> {
-        state::save(self.cursor(), &self.core.feed.identity)
+        let cursor = self.cursor();
+        let place = self.core.feed.live.as_ref().map(|live| live.group_place(cursor));
+        state::save(cursor, place, &self.core.feed.identity)
     }
 
     /// Goes to the place a state was saved at.
@@ -170,12 +184,18 @@ impl Loader {
     /// # Errors
     /// As [`state::load`].
     pub fn load_state(&self, text: &str) -> Result<()> {
-        let cursor = state::load(text, &self.core.feed.identity)?;
+        let (cursor, place) = state::load(text, &self.core.feed.identity)?;
         if cursor.epoch > LAST_EPOCH || cursor.samples >= 1 << 60 {
             let reason = format!("epoch {} and sample {} are no place", cursor.epoch, cursor.samples);
             return Err(KernelError::FeedState { reason });
         }
-        self.seek(cursor);
+        if let Some(live) = &self.core.feed.live
+            && !place.is_some_and(|place| live.has_place(cursor, place))
+        {
+            let reason = "it names no place among this pipeline's tasks".to_owned();
+            return Err(KernelError::FeedState { reason });
+        }
+        self.seek(cursor, place.unwrap_or_default());
         Ok(())
     }
 
@@ -188,12 +208,15 @@ impl Loader {
             let reason = format!("{epoch} is past {LAST_EPOCH}");
             return Err(KernelError::Option { name: "epoch".to_owned(), reason });
         }
-        self.seek(Cursor { epoch, samples: 0 });
+        self.seek(Cursor { epoch, samples: 0 }, GroupPlace::default());
         Ok(())
     }
 
-    fn seek(&self, cursor: Cursor) {
+    fn seek(&self, cursor: Cursor, place: GroupPlace) {
         let mut books = self.core.books();
+        if let Some(live) = &self.core.feed.live {
+            live.seek(cursor, place);
+        }
         books.restart(self.core.feed.plan.settle(cursor));
         drop(books);
         self.core.room.notify_all();
@@ -203,7 +226,8 @@ impl Loader {
     pub fn stats(&self) -> Stats {
         let books = self.core.books();
         let elapsed = books.started.zip(books.last).map_or(Duration::ZERO, |(from, to)| to - from);
-        books.counters.over(elapsed, self.core.thread_count)
+        let feeder = self.core.feed.live.as_ref().map(|live| live.stats());
+        books.counters.over(elapsed, self.core.thread_count, feeder)
     }
 
     /// Ends the threads. Batches that were handed over stay valid.
@@ -216,6 +240,9 @@ impl Loader {
         books.done.clear();
         books.free.clear();
         drop(books);
+        if let Some(live) = &self.core.feed.live {
+            live.close();
+        }
         self.core.room.notify_all();
         self.core.ready.notify_all();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,6 +259,11 @@ impl Drop for Loader {
 }
 
 impl Books {
+    /// Whether all memory that may be is in use.
+    fn is_full(&self, buffers: usize) -> bool {
+        self.free.is_empty() && self.slots >= buffers
+    }
+
     /// Forgets what was made ahead and goes on at `cursor`. What is being made finds its number gone.
     fn restart(&mut self, cursor: Cursor) {
         let number = self.claim.number.max(self.take.number) + 1;
@@ -248,6 +280,16 @@ impl Core {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a message from the feeder; false when there are no more.
+    fn listen(&self) -> bool {
+        let more = self.feed.live.as_ref().is_some_and(|live| live.receive());
+        // Whoever looked before this came holds the lock, or waits already.
+        drop(self.books());
+        self.ready.notify_all();
+        self.room.notify_all();
+        more
+    }
+
     fn next(self: &Arc<Self>, patience: Duration) -> Result<Request> {
         let asked = Instant::now();
         let mut books = self.books();
@@ -255,6 +297,9 @@ impl Core {
         loop {
             if books.closed {
                 return Err(KernelError::Disposed { what: "loader" });
+            }
+            if let Some(live) = &self.feed.live {
+                live.ready(books.take.at)?;
             }
             let number = books.take.number;
             if let Some(done) = books.done.remove(&number) {
@@ -271,7 +316,7 @@ impl Core {
                     books = self.books();
                     continue;
                 }
-                if books.in_flight == 0 {
+                if books.in_flight == 0 && books.is_full(self.buffers) {
                     return Err(KernelError::FeedBuffers { buffers: self.buffers });
                 }
             }
@@ -300,6 +345,9 @@ impl Core {
         counters.tokens += filled.tokens;
         counters.positions += filled.positions;
         counters.truncated += filled.truncated;
+        if let Some(live) = &self.feed.live {
+            live.release(books.take.at);
+        }
         drop(books);
         self.room.notify_one();
         Batch { lease: Arc::new(Lease::new(slot, Arc::clone(self))), filled, at }
@@ -309,8 +357,14 @@ impl Core {
         Ticket { number: ticket.number + 1, at: self.feed.plan.next(ticket.at) }
     }
 
-    /// The next batch to make and memory for it; `None` when all memory is in use.
+    /// The next batch to make and memory for it; `None` when all memory is in use, or what the batch is made
+    /// of is not here.
     fn claim(&self, books: &mut Books) -> Option<(Ticket, Slot)> {
+        if let Some(live) = &self.feed.live
+            && !live.ready(books.claim.at).unwrap_or(false)
+        {
+            return None;
+        }
         let slot = match books.free.pop() {
             Some(slot) => slot,
             None if books.slots < self.buffers => {
@@ -328,11 +382,16 @@ impl Core {
     /// Fills a slot and puts it where the caller finds it.
     fn make(&self, ticket: Ticket, mut slot: Slot, bench: &mut Workbench) {
         let began = Instant::now();
-        let Feed { datasets, plan, making, .. } = &self.feed;
+        let Feed { datasets, plan, making, live, .. } = &self.feed;
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let length = plan.samples(ticket.at, &mut bench.cache, &mut bench.samples)?;
-            let shape = self.feed.shape(length);
-            gather::fill(&mut slot, datasets, &bench.samples, making, shape, &mut bench.scratch)
+            let Workbench { cache, scratch, samples } = bench;
+            if let Some(live) = live {
+                let window = live.samples(ticket.at, samples)?;
+                let shape = self.feed.shape(self.feed.length);
+                return gather::fill(&mut slot, &window, samples, making, shape, scratch);
+            }
+            let shape = self.feed.shape(plan.samples(ticket.at, cache, samples)?);
+            gather::fill(&mut slot, &**datasets, samples, making, shape, scratch)
         }))
         .unwrap_or_else(|panic| {
             let reason = panic.downcast_ref::<&str>().map_or_else(

@@ -240,7 +240,7 @@ mod tests {
         let check = |from: &[u64], weights: &[f64]| {
             let stages: Vec<Stage> =
                 from.iter().map(|&from| Stage { from, weights: weights.to_vec() }).collect();
-            Mixture::new(0, 2, &stages).unwrap_err().code()
+            Mixture::new(0, 2, &stages).unwrap_err().code().to_owned()
         };
         for (from, weights) in [
             (&[][..], &[1.0, 1.0][..]),

@@ -4,7 +4,7 @@
 //! without storing the order, [`mixture`] draws from several, [`order`] joins them, and [`plan`] cuts
 //! batches, by length in [`buckets`], which ranks only divide. [`dataset`] maps a finished run, [`gather`]
 //! copies one batch out of it, [`loader`] does so in the background into the buffers of a [`pool`], and
-//! [`state`] is what a resume needs.
+//! [`state`] is what a resume needs. In [`live`] the samples come from a process that runs a pipeline meanwhile.
 
 pub mod batch;
 pub mod buckets;
@@ -13,6 +13,7 @@ pub mod dataset;
 pub mod documents;
 pub mod fields;
 pub mod gather;
+pub mod live;
 pub mod loader;
 pub(crate) mod manifest;
 pub mod mapped;

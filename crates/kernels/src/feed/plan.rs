@@ -4,10 +4,13 @@
 //! into one batch for every data-parallel rank. So what a global batch holds does not depend on how many
 //! ranks there are, and ranks that start at the same [`Cursor`] agree without speaking to each other.
 
+use std::sync::Arc;
+
 use super::buckets::Buckets;
+use super::live::window::Live;
 use super::order::{Order, OrderCache, SampleId};
 use super::state::Cursor;
-use crate::error::Result;
+use crate::error::{KernelError, Result};
 
 /// The batches of one rank.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ enum Cuts {
     },
     /// By length.
     Buckets(Buckets),
+    /// Made while the training runs; it knows this rank's share itself.
+    Live(Arc<Live>),
 }
 
 impl Plan {
@@ -49,25 +54,34 @@ impl Plan {
         Self { cuts: Cuts::Buckets(buckets), rank: rank.into(), ranks: ranks.into() }
     }
 
-    /// Samples of an epoch.
+    /// Batches of what a feeder makes.
     #[must_use]
-    pub fn epoch_samples(&self) -> u64 {
+    pub fn live(live: Arc<Live>) -> Self {
+        Self { cuts: Cuts::Live(live), rank: 0, ranks: 1 }
+    }
+
+    /// Samples of an epoch; `None` before all of an epoch was seen that is made on the fly.
+    #[must_use]
+    pub fn epoch_samples(&self) -> Option<u64> {
         match &self.cuts {
-            Cuts::Even { order, .. } => order.epoch_samples(),
-            Cuts::Buckets(buckets) => buckets.order().epoch_samples(),
+            Cuts::Even { order, .. } => Some(order.epoch_samples()),
+            Cuts::Buckets(buckets) => Some(buckets.order().epoch_samples()),
+            Cuts::Live(live) => live.epoch_samples(),
         }
     }
 
-    /// Batches of each rank in a whole epoch: enough for all samples, and for whole optimizer steps.
+    /// Batches of each rank in a whole epoch: enough for all samples, and for whole optimizer steps; `None`
+    /// as for [`Plan::epoch_samples`].
     ///
     /// # Errors
     /// As [`Buckets::epoch_batches`].
-    pub fn epoch_batches(&self, epoch: u64) -> Result<u64> {
+    pub fn epoch_batches(&self, epoch: u64) -> Result<Option<u64>> {
         match &self.cuts {
             Cuts::Even { order, batch, accumulate, .. } => {
-                Ok(order.epoch_samples().div_ceil(batch * self.ranks * accumulate) * accumulate)
+                Ok(Some(order.epoch_samples().div_ceil(batch * self.ranks * accumulate) * accumulate))
             }
-            Cuts::Buckets(buckets) => buckets.epoch_batches(epoch),
+            Cuts::Buckets(buckets) => buckets.epoch_batches(epoch).map(Some),
+            Cuts::Live(live) => Ok(live.epoch_batches()),
         }
     }
 
@@ -81,6 +95,8 @@ impl Plan {
                 if over { Cursor { epoch: cursor.epoch + 1, samples: 0 } } else { cursor }
             }
             Cuts::Buckets(buckets) => buckets.settle(cursor),
+            // Places come from `next` alone, which writes them so.
+            Cuts::Live(_) => cursor,
         }
     }
 
@@ -90,12 +106,13 @@ impl Plan {
         let step = match &self.cuts {
             Cuts::Even { batch, .. } => batch * self.ranks,
             Cuts::Buckets(_) => 1,
+            Cuts::Live(live) => return live.next(cursor),
         };
         self.settle(Cursor { samples: cursor.samples + step, ..cursor })
     }
 
     /// This rank's samples of the global batch at `cursor`, `None` where the epoch has ended before; and
-    /// the positions of a row.
+    /// the positions of a row. For what a feeder makes, see [`Live::samples`].
     ///
     /// # Errors
     /// As [`Buckets::global_batch`].
@@ -117,6 +134,7 @@ impl Plan {
                 batch.deal(self.rank, self.ranks, out);
                 Ok(batch.length)
             }
+            Cuts::Live(_) => Err(KernelError::internal("samples of a feeder come with their blocks")),
         }
     }
 }
@@ -190,7 +208,7 @@ mod tests {
                 batches += 1;
             }
             let plan = Plan::new(order.clone(), 32, batch, ranks, 0, accumulate);
-            prop_assert_eq!(batches, plan.epoch_batches(0).unwrap());
+            prop_assert_eq!(Some(batches), plan.epoch_batches(0).unwrap());
             prop_assert_eq!(batches % u64::from(accumulate), 0);
             let expected: Vec<_> =
                 (0..samples.len() as u64).map(|at| order.sample(0, at, &mut cache)).collect();

@@ -18,6 +18,16 @@ pub struct Cursor {
     pub samples: u64,
 }
 
+/// How a place lies in the groups of tasks of a feed that is made on the fly, where how many samples came
+/// before a group does not say which group it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupPlace {
+    /// The group, counted in the epoch.
+    pub group: u64,
+    /// Samples of it that were given.
+    pub within: u64,
+}
+
 /// Everything the sequence of samples depends on, by name.
 pub type Identity = Map<String, Value>;
 
@@ -27,6 +37,8 @@ struct Saved {
     version: u64,
     epoch: u64,
     samples: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<GroupPlace>,
     feed: Identity,
 }
 
@@ -34,9 +46,9 @@ struct Saved {
 ///
 /// # Errors
 /// `Internal` when the identity is no JSON.
-pub fn save(cursor: Cursor, identity: &Identity) -> Result<String> {
+pub fn save(cursor: Cursor, place: Option<GroupPlace>, identity: &Identity) -> Result<String> {
     let Cursor { epoch, samples } = cursor;
-    let saved = Saved { version: VERSION, epoch, samples, feed: identity.clone() };
+    let saved = Saved { version: VERSION, epoch, samples, place, feed: identity.clone() };
     serde_json::to_string(&saved).map_err(KernelError::internal)
 }
 
@@ -45,7 +57,7 @@ pub fn save(cursor: Cursor, identity: &Identity) -> Result<String> {
 /// # Errors
 /// `FeedState` when it is none, is of another version, or is of another feed; the message lists what
 /// changed.
-pub fn load(text: &str, identity: &Identity) -> Result<Cursor> {
+pub fn load(text: &str, identity: &Identity) -> Result<(Cursor, Option<GroupPlace>)> {
     let refuse = |reason: String| KernelError::FeedState { reason };
     let value: Value =
         serde_json::from_str(text).map_err(|error| refuse(format!("it is no JSON: {error}")))?;
@@ -67,7 +79,7 @@ pub fn load(text: &str, identity: &Identity) -> Result<Cursor> {
         .map(|name| format!("{name} was {}, is {}", show(saved.feed.get(name)), show(identity.get(name))))
         .collect();
     if changes.is_empty() {
-        return Ok(Cursor { epoch: saved.epoch, samples: saved.samples });
+        return Ok((Cursor { epoch: saved.epoch, samples: saved.samples }, saved.place));
     }
     Err(refuse(format!("it was saved from another feed: {}", changes.join("; "))))
 }
@@ -89,8 +101,11 @@ mod tests {
     fn a_state_is_read_back_by_the_same_feed_alone() {
         let feed = identity(&json!({ "seed": 7, "datasets": ["0a"] }));
         let cursor = Cursor { epoch: 3, samples: 1 << 40 };
-        let text = save(cursor, &feed).unwrap();
-        assert_eq!(load(&text, &feed).unwrap(), cursor);
+        let text = save(cursor, None, &feed).unwrap();
+        assert_eq!(load(&text, &feed).unwrap(), (cursor, None));
+        let place = Some(GroupPlace { group: 2, within: 5 });
+        let text_with_place = save(cursor, place, &feed).unwrap();
+        assert_eq!(load(&text_with_place, &feed).unwrap(), (cursor, place));
         let refused = |text: &str, feed: &Identity| load(text, feed).unwrap_err().to_string();
         let other = identity(&json!({ "seed": 8, "datasets": ["0a"], "shuffle": "none" }));
         assert_eq!(

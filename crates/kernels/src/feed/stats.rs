@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::live::window::FeederStats;
+
 /// Share of the time the trainer may wait before the input is called the bottleneck.
 const STALL_SHARE: f64 = 0.05;
 
@@ -65,12 +67,15 @@ pub struct Stats {
     pub busy_seconds: f64,
     /// `None` before the first batch.
     pub bottleneck: Option<Bottleneck>,
+    /// What a feeder did, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feeder: Option<FeederStats>,
 }
 
 impl Counters {
     /// What the sums say of `elapsed` with `threads` threads.
     #[must_use]
-    pub fn over(&self, elapsed: Duration, threads: usize) -> Stats {
+    pub fn over(&self, elapsed: Duration, threads: usize, feeder: Option<FeederStats>) -> Stats {
         let seconds = elapsed.as_secs_f64();
         let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         let padding = self.positions - self.tokens;
@@ -93,6 +98,7 @@ impl Counters {
             } else {
                 Bottleneck::Trainer
             }),
+            feeder,
         }
     }
 }
@@ -106,12 +112,12 @@ mod tests {
         let second = Duration::from_secs(1);
         let counters =
             Counters { batches: 5, tokens: 900, positions: 1000, idle: 12 * second, ..Counters::default() };
-        let stats = counters.over(10 * second, 2);
+        let stats = counters.over(10 * second, 2, None);
         assert_eq!(stats.bottleneck, Some(Bottleneck::Trainer));
         assert_eq!((stats.idle_seconds, stats.tokens_per_second), (6.0, 90.0));
         assert!((stats.padding_share - 0.1).abs() < 1e-12);
         let waiting = Counters { stall: second, ..counters };
-        assert_eq!(waiting.over(10 * second, 2).bottleneck, Some(Bottleneck::Input));
-        assert_eq!(Counters::default().over(Duration::ZERO, 0).bottleneck, None);
+        assert_eq!(waiting.over(10 * second, 2, None).bottleneck, Some(Bottleneck::Input));
+        assert_eq!(Counters::default().over(Duration::ZERO, 0, None).bottleneck, None);
     }
 }
