@@ -25,6 +25,7 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
       feed: async (...args) => (await import('./commands/feed.js')).feed(...args),
       export: async (...args) => (await import('./commands/export.js')).exportTo(...args),
       cache: async (...args) => (await import('./commands/cache.js')).cache(...args),
+      feeder: async (...args) => (await import('./commands/feeder.js')).feeder(...args),
       steps: async (...args) => (await import('./commands/steps.js')).steps(...args),
       init: async (...args) => (await import('./commands/init.js')).init(...args),
       planTrain: async (...args) => (await import('./commands/plan.js')).train(...args),

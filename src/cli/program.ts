@@ -56,6 +56,15 @@ export interface CacheFlags extends OutputFlags {
   readonly verify?: boolean
 }
 
+export interface FeederFlags extends PlanFlags {
+  /** Descriptor of the socket to the loader. */
+  readonly socket: number
+  readonly taskBytes: number
+  readonly cache?: string
+  readonly cacheBytes: number
+  readonly seqLen?: number
+}
+
 export interface InitFlags extends OutputFlags {
   readonly out: string
   readonly force?: boolean
@@ -72,6 +81,7 @@ export interface Actions extends PlanningActions {
   feed(run: string, flags: FeedFlags): Promise<number>
   export(run: string, flags: ExportFlags): Promise<number>
   cache(folder: string, flags: CacheFlags): Promise<number>
+  feeder(file: string, flags: FeederFlags): Promise<number>
   steps(name: string | undefined, flags: OutputFlags): Promise<number>
   init(data: readonly string[], flags: InitFlags): Promise<number>
 }
@@ -227,6 +237,22 @@ export function createProgram(actions: Actions, done: (exitCode: number) => void
   withOutput(cache, 'print the same as JSON').action(async (folder: string, flags: CacheFlags) => {
     done(await actions.cache(folder, flags))
   })
+
+  // Started by the Python loader, with a socket that it inherits; not a command for people.
+  program
+    .command('feeder', { hidden: true })
+    .argument('<pipeline>')
+    .requiredOption('--socket <n>', 'descriptor of the socket to the loader', parseCount('--socket'))
+    .requiredOption('--task-bytes <n>', 'bytes of text of a task', parseCount('--task-bytes'))
+    .option('--cache <dir>', 'folder of the blocks that were made before')
+    .option('--cache-bytes <n>', 'bytes that may lie there', Number, 0)
+    .option('--seq-len <n>', 'tokens of a sequence', parseCount('--seq-len'))
+    .option('--workers <n>', 'worker threads', parseWorkers)
+    .option('--memory <size>', 'memory budget')
+    .option('--set <key.path=value>', 'change a value of the pipeline file; may be repeated', collectSet)
+    .action(async (file: string, flags: FeederFlags) => {
+      done(await actions.feeder(file, flags))
+    })
 
   const steps = command('steps', 'every step, source and sink with its options', STEPS)
     .usage('[name] [flags]')

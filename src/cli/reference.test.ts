@@ -17,11 +17,14 @@ const read = (name: string): string => readFileSync(docs(name), 'utf8')
 
 test('docs/cli.md has the commands and flags of the program', () => {
   const nothing = (): Promise<number> => Promise.resolve(0)
-  const data = { run: nothing, explain: nothing, inspect: nothing, verify: nothing, feed: nothing, cache: nothing }
-  const engine = { ...data, why: nothing, diff: nothing, export: nothing, steps: nothing, init: nothing }
+  const data = { run: nothing, explain: nothing, inspect: nothing, verify: nothing, feed: nothing, feeder: nothing }
+  const engine = { ...data, why: nothing, diff: nothing, export: nothing, cache: nothing, steps: nothing, init: nothing }
   const planner = { planTrain: nothing, planServe: nothing, planLint: nothing, planScore: nothing, planBatch: nothing }
-  const generated = createProgram({ ...engine, ...planner }, () => undefined)
-    .commands.flatMap((command) => [commandPage(command), ...command.commands.map(commandPage)])
+  const program = createProgram({ ...engine, ...planner }, () => undefined)
+  const generated = program
+    .createHelp()
+    .visibleCommands(program)
+    .flatMap((command) => [commandPage(command), ...command.commands.map(commandPage)])
     .join('\n\n')
   const page = read('cli.md')
   const start = page.indexOf('-->\n', page.indexOf('<!-- commands')) + '-->\n'.length

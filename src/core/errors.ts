@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   GM_VERIFY: { exit: 1, hint: 'restore the files from a copy, or run into another --out' },
   GM_FEED_STATE: { exit: 2, hint: 'open the loader as it was when the state was saved, or start anew without it' },
   GM_FEED_BUFFERS: { exit: 1, hint: 'let go of batches, copy what you keep, or raise `buffers`' },
+  GM_FEEDER: { exit: 1, hint: 'open the loader again and load the last state' },
   GM_USER_FUNCTION: { exit: 1, hint: 'the function of your pipeline module threw; the cause names the row' },
   GM_USER_MODULE: { exit: 2, hint: 'the module must `export default` a pipeline' },
   GM_FIT: { exit: 1, hint: 'choose another way for the column, or treat such values in a step before' },

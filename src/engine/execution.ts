@@ -18,7 +18,8 @@ import type { RunDirectory } from './run-directory.js'
 import { StageProgress } from './stage-progress.js'
 import { readSegment } from './spill-input.js'
 import { Decided, type Outcome, type PlannedTask, TaskPlanner } from './tasks.js'
-import type { DecideResult, PackResult, PackTask, StageSetup, Task, TaskResult } from './task.js'
+import { stageSetup } from './stage-setup.js'
+import type { DecideResult, PackResult, PackTask, Task, TaskResult } from './task.js'
 import type { WorkerPool } from './worker-pool.js'
 
 export interface ExecutionContext {
@@ -56,8 +57,8 @@ export class Execution {
 
   /** Runs all stages; returns the outcomes of the last, in output order. */
   async run(): Promise<readonly Outcome[]> {
-    const { plan, pool } = this.#context
-    for (const stage of plan.stages) pool.setStage(this.#setup(stage))
+    const { plan, pool, prepared } = this.#context
+    for (const stage of plan.stages) pool.setStage(stageSetup(prepared, plan, stage))
     for (const stage of plan.stages) {
       const previous = plan.stages[stage.index - 1]
       const planned = previous?.boundary
@@ -93,29 +94,6 @@ export class Execution {
       steps: [],
     })
     return tasks.map((task) => packResultOf(directory.commitOf(task.name)!))
-  }
-
-  #setup(stage: Stage): StageSetup {
-    const { prepared } = this.#context
-    return {
-      index: stage.index,
-      source:
-        stage.input === 'splits'
-          ? {
-              format: prepared.source.name,
-              options: prepared.sourceOptions,
-              columns: prepared.sourceColumns,
-              where: prepared.where,
-            }
-          : undefined,
-      chain: stage.chain,
-      columns: stage.columns,
-      boundary: stage.boundary,
-      indexed: indexedDedup(this.#context.plan.stages[stage.index - 1]),
-      sink: prepared.definition.spec.sink,
-      keepText: { column: prepared.definition.spec.keepRemovedText === true, ofBoundary: stage.keepText },
-      vocabularySize: prepared.vocabularySize,
-    }
   }
 
   /** Decides a boundary, in rounds; what earlier attempts decided is taken as it is. */
@@ -362,12 +340,6 @@ export class Execution {
     if (signal.aborted) throw new GristmillError('GM_INTERRUPTED', 'the run was interrupted')
     if (failures.length > 0) throw mainFailure(failures)
   }
-}
-
-/** The deduplication at a stage's end, if it leaves an index. */
-function indexedDedup(stage: Stage | undefined): StageSetup['indexed'] {
-  const dedup = stage?.boundary?.dedup
-  return dedup && dedup.kind !== 'parts' && dedup.index ? dedup : undefined
 }
 
 /** The failure to report: interruptions of other tasks follow from it. */

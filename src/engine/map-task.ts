@@ -9,7 +9,9 @@ import { GristmillError } from '../core/errors.js'
 import type { ByteStores } from '../io/store.js'
 import type { Batch } from '../kernels/batch.js'
 import { Expression } from '../kernels/expression.js'
+import { type BlockCounts, BlockBuilder } from '../kernels/feeder.js'
 import { addon, native } from '../kernels/native.js'
+import type { PackOptions } from '../kernels/packing.js'
 import type { SinkWriter } from '../sinks/sink.js'
 import { Chain } from './chain.js'
 import { LengthHistogram, StepCounters, timed } from './counters.js'
@@ -64,15 +66,17 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
     fitted: await loadFitted(task.input),
   })
   const spilled = new addon.NativeGroupCounts()
-  native(() => chain.routed.writeTo(base))
-  using quarantine = new Quarantine(`${base}.quarantine.jsonl`)
+  if (!task.block) native(() => chain.routed.writeTo(base))
+  using quarantine = new Quarantine(task.block ? undefined : `${base}.quarantine.jsonl`)
   using output = setup.boundary
     ? new SpillOutput(
         path.join(task.spillFolder, `${task.name}.spill`),
         path.join(task.keysFolder, `${task.name}.keys`),
         setup.boundary,
       )
-    : new ShardOutput(task, setup, context)
+    : task.block
+      ? new BlockOutput(setup, task.block)
+      : new ShardOutput(task, setup, context)
   using index = setup.indexed && new IndexOutput(`${base}.index.parquet`, setup.indexed)
   const unit = unitOf(setup)
   const where = setup.source?.where ? new Expression(setup.source.where) : undefined
@@ -102,7 +106,7 @@ export async function runMapTask(task: MapTask, setup: StageSetup, context: Task
   return finish(setup, { chain, quarantine, output, index, tally, base, unit, spilled })
 }
 
-type TaskOutput = SpillOutput | ShardOutput
+type TaskOutput = SpillOutput | ShardOutput | BlockOutput
 
 function finish(
   setup: StageSetup,
@@ -119,31 +123,36 @@ function finish(
 ): MapResult {
   const { chain, quarantine, output, index, tally, base, unit, spilled } = parts
   const start = performance.now()
-  const written = output.finish()
   const removedRows = chain.removed.rows
+  const read = tally.batchRows + quarantine.rows + tally.sourcePruned
+  const written: Finished = output.finish({ rows: read, removed: removedRows, quarantined: quarantine.rows })
+  // A block is all that is left of its task; records of removed rows would be read by nobody.
+  const recorded = written.block === undefined
   const removals = chain.removed.byRule()
   const groups = groupsOf(setup, chain, spilled)
   const editRecords = chain.edits.records
   const edited = chain.edits.byRule()
   const removed =
-    removedRows > 0
+    recorded && removedRows > 0
       ? { ...native(() => chain.removed.finish(`${base}.removed.parquet`)), rows: removedRows }
       : undefined
   const routed = native(() => chain.routed.finish()).map(({ file, ...of }) => ({ ...file, ...of }))
   const edits =
-    editRecords > 0 ? { ...native(() => chain.edits.finish(`${base}.edits.parquet`)), rows: editRecords } : undefined
-  const gathered = chain.gathered(base)
+    recorded && editRecords > 0
+      ? { ...native(() => chain.edits.finish(`${base}.edits.parquet`)), rows: editRecords }
+      : undefined
+  const gathered = recorded ? chain.gathered(base) : []
   const quarantined = quarantine.finish()
   tally.write.busyMs += performance.now() - start
   tally.write.rowsOut = tally.rowsOut
   tally.write.bytesOut = written.bytes
   tally.read.bytesIn = tally.decodedBytes
-  const bad = quarantined?.rows ?? 0
+  const bad = quarantine.rows
   tally.read.rowsIn = tally.batchRows + bad
   return {
     kind: 'map',
     counts: {
-      rowsIn: tally.batchRows + bad + tally.sourcePruned,
+      rowsIn: read,
       added: chain.added,
       rowsOut: tally.rowsOut,
       removed: removedRows,
@@ -155,6 +164,7 @@ function finish(
     },
     steps: [tally.read, ...chain.counters, tally.write].map((counters) => counters.toMetrics()),
     shards: written.shards,
+    ...(written.block && { block: written.block }),
     removed,
     removals,
     routed,
@@ -240,6 +250,35 @@ function measure(batch: Batch, unit: 'tokens' | 'bytes', lengths: LengthHistogra
   return unit === 'tokens' ? offsets[batch.rows]! - offsets[0]! : 0
 }
 
+/** What a task's output leaves. */
+export type Finished = Pick<MapResult, 'shards' | 'spill' | 'keys' | 'sample' | 'block'> & { readonly bytes: number }
+
+const NOTHING = { shards: [], spill: undefined, keys: undefined, sample: undefined } as const
+
+/** Packed sequences in memory as a task's output. */
+class BlockOutput implements Disposable {
+  readonly #builder: BlockBuilder
+  readonly #options: PackOptions
+
+  constructor({ vocabularySize }: StageSetup, options: PackOptions) {
+    this.#builder = new BlockBuilder(vocabularySize)
+    this.#options = options
+  }
+
+  write(batch: Batch): void {
+    this.#builder.write(batch)
+  }
+
+  finish(counts: BlockCounts): Finished {
+    const block = this.#builder.finish(this.#options, counts)
+    return { ...NOTHING, block, bytes: block.bytes }
+  }
+
+  [Symbol.dispose](): void {
+    this.#builder[Symbol.dispose]()
+  }
+}
+
 /** The sink as a task's output. */
 class ShardOutput implements Disposable {
   readonly #writer: SinkWriter
@@ -259,10 +298,10 @@ class ShardOutput implements Disposable {
     this.#writer.write(batch)
   }
 
-  finish(): Pick<MapResult, 'shards' | 'spill' | 'keys' | 'sample'> & { bytes: number } {
+  finish(): Finished {
     const shards = this.#writer.finish()
     const bytes = shards.flatMap((shard) => shard.files).reduce((sum, file) => sum + file.bytes, 0)
-    return { shards, spill: undefined, keys: undefined, sample: undefined, bytes }
+    return { ...NOTHING, shards, bytes }
   }
 
   [Symbol.dispose](): void {

@@ -6,22 +6,30 @@ import { addon, native } from '../kernels/native.js'
 import type { Reject } from '../sources/source.js'
 
 export class Quarantine implements Disposable {
-  readonly #path: string
+  readonly #path: string | undefined
   readonly #codes: Record<string, number> = Object.create(null)
   #file: NativeShardFile | undefined
   #rows = 0
 
-  constructor(path: string) {
+  /** Without a path records are counted only. */
+  constructor(path: string | undefined) {
     this.#path = path
+  }
+
+  /** Records so far. */
+  get rows(): number {
+    return this.#rows
   }
 
   add(rejects: readonly Reject[]): void {
     for (const { file, offset, length, code, reason, bytes } of rejects) {
-      this.#file ??= native(() => addon.NativeShardFile.create(this.#path))
-      const record = { file, offset, length, code, reason, bytes_base64: Buffer.from(bytes).toString('base64') }
-      native(() => this.#file!.append(Buffer.from(`${JSON.stringify(record)}\n`)))
       this.#codes[code] = (this.#codes[code] ?? 0) + 1
       this.#rows += 1
+      const path = this.#path
+      if (path === undefined) continue
+      this.#file ??= native(() => addon.NativeShardFile.create(path))
+      const record = { file, offset, length, code, reason, bytes_base64: Buffer.from(bytes).toString('base64') }
+      native(() => this.#file!.append(Buffer.from(`${JSON.stringify(record)}\n`)))
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import type { NativeEditCount, NativeFinishedFile } from '../../native/index.js'
 import type { Columns } from '../kernels/batch.js'
+import type { Block } from '../kernels/feeder.js'
 import type { PackedWindow, PackOptions, PackShard } from '../kernels/packing.js'
 import type { StepMetrics } from '../observe/metrics.js'
 import type { WrittenShard } from '../sinks/sink.js'
@@ -109,6 +110,8 @@ export interface MapTask {
   readonly spillFolder: string
   /** Local folder for key files. */
   readonly keysFolder: string
+  /** Packs the rows into a block in memory, for a trainer that waits for them, and writes no file at all. */
+  readonly block?: PackOptions
 }
 
 /** What a task of a decision reads; `engine/decide.ts` says when and why. */
@@ -205,6 +208,8 @@ export interface MapResult {
   readonly counts: RowCounts
   readonly steps: readonly StepMetrics[]
   readonly shards: readonly WrittenShard[]
+  /** The block, where the task asked for one. */
+  readonly block?: Block
   readonly removed: (NativeFinishedFile & { readonly rows: number }) | undefined
   /** Files of routed rows, one for each step that routed any; absent in commits of versions that routed none. */
   readonly routed?: readonly (NativeFinishedFile & { readonly step: string; readonly rows: number })[]

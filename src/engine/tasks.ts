@@ -40,11 +40,8 @@ export class TaskPlanner {
   /** Tasks of the first stage, as splits become known. */
   async *ofSplits(stage: Stage, pool: WorkerPool): AsyncGenerator<PlannedTask> {
     for await (const { split, order } of this.#splits(pool)) {
-      const pieces = split.pieces.map(({ file, range }) => {
-        const { spool: _spool, ...place } = range as { spool?: string }
-        return [file.path, file.url === '-' ? 'stdin' : file.fingerprint, place]
-      })
-      yield this.#planned(stage, { stage: stage.identity, pieces }, { kind: 'split', split }, order, [])
+      const identity = { stage: stage.identity, pieces: piecesIdentity(split) }
+      yield this.#planned(stage, identity, { kind: 'split', split }, order, [])
     }
   }
 
@@ -158,6 +155,14 @@ export class TaskPlanner {
     }
     return { task, order, parents }
   }
+}
+
+/** What names a split's content: its files, each with what changes when the file does, and the stretches of them. */
+export function piecesIdentity(split: Split): unknown[] {
+  return split.pieces.map(({ file, range }) => {
+    const { spool: _spool, ...place } = range as { spool?: string }
+    return [file.path, file.url === '-' ? 'stdin' : file.fingerprint, place]
+  })
 }
 
 /** What a boundary decided, by group: the spilling task's place, or the bucket. */

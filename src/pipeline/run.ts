@@ -61,7 +61,8 @@ export async function explainPipeline(
   return explain(definition, registry, { ...options, ...resources(options) })
 }
 
-function resources(options: ExplainOptions): { workers: number; memoryBytes: number } {
+/** Workers and memory, with the machine's where nothing is said. */
+export function resources(options: ExplainOptions): { workers: number; memoryBytes: number } {
   const granted = machine()
   const workers = options.workers ?? granted.cores
   if (!Number.isInteger(workers) || workers < 1) {
