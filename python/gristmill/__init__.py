@@ -10,8 +10,21 @@ from .batch import Batch
 from .cache import Cache, CacheStats
 from .errors import GristmillError
 from .loader import Loader
-from .options import BlockShuffle, Component, Mesh, Mixture, Stage
+from .options import BlockShuffle, Component, Mesh, Mixture, Pipeline, Stage
 from .stats import Stats
 
-__all__ = ["Batch", "BlockShuffle", "Cache", "CacheStats", "Component", "GristmillError", "Loader", "Mesh", "Mixture", "Stage", "Stats"]
+__all__ = [
+    "Batch",
+    "BlockShuffle",
+    "Cache",
+    "CacheStats",
+    "Component",
+    "GristmillError",
+    "Loader",
+    "Mesh",
+    "Mixture",
+    "Pipeline",
+    "Stage",
+    "Stats",
+]
 __version__ = "0.1.0"

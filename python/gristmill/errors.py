@@ -16,6 +16,7 @@ _HINTS = {
     "GM_FEED_STATE": "open the loader as it was when the state was saved, or start anew without it",
     "GM_FEED_BUFFERS": "let go of batches, copy what you keep, or raise `buffers`",
     "GM_DISPOSED": "open it again; what was handed over stays valid",
+    "GM_FEEDER": "open the loader again and load the last state",
 }
 _OURS = "this is a bug of ours; please report it with the message"
 
@@ -28,11 +29,11 @@ class GristmillError(Exception):
         hint: What to try.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        super().__init__(code, message, hint)
         self.code = code
         self.message = message
-        self.hint = _HINTS.get(code, _OURS)
+        self.hint = hint or _HINTS.get(code, _OURS)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message} (hint: {self.hint})"
@@ -44,5 +45,4 @@ def translated() -> Iterator[None]:
     try:
         yield
     except NativeError as error:
-        code, message = error.args
-        raise GristmillError(code, message) from None
+        raise GristmillError(*error.args) from None

@@ -16,12 +16,23 @@ import numpy as np
 from . import _native
 from .batch import Batch, Convert, to_numpy
 from .errors import GristmillError, translated
-from .options import BlockShuffle, FieldName, Mesh, Mixture, Path, describe_dtypes, describe_runs, describe_shuffle
+from .feeder import Feeder
+from .options import (
+    BlockShuffle,
+    FieldName,
+    Mesh,
+    Mixture,
+    Path,
+    Pipeline,
+    describe_dtypes,
+    describe_runs,
+    describe_shuffle,
+)
 from .stats import Stats, StatsLog
 
 
 class Loader:
-    """Batches of packed sequences from a finished run, in an order that the seed names.
+    """Batches of packed sequences from a finished run, or from a pipeline, in an order that the seed names.
 
     Iterating gives the rest of the current epoch and stops; iterating again gives the next epoch. Each sample comes
     once an epoch, on any number of ranks. The last batch of an epoch is filled up with rows of padding, so that all
@@ -29,7 +40,7 @@ class Loader:
     ``DataLoader(loader, batch_size=None, num_workers=0)``.
 
     Args:
-        runs: A run directory, or a :class:`Mixture` of several.
+        runs: A run directory, a :class:`Mixture` of several, or a :class:`Pipeline` that runs meanwhile.
         batch_size: Sequences of a batch, of each rank.
         max_tokens: Instead: positions of a batch, of each rank, padding included; as many rows as fit.
         seq_len: Length of the packing to read; may be left out when the run has one packing.
@@ -73,7 +84,7 @@ class Loader:
 
     def __init__(
         self,
-        runs: Path | Mixture,
+        runs: Path | Mixture | Pipeline,
         *,
         batch_size: int | None = None,
         max_tokens: int | None = None,
@@ -100,7 +111,7 @@ class Loader:
     ) -> None:
         self._fields: dict[str, str] = dict(fields.items() if isinstance(fields, Mapping) else zip(fields, fields))
         self._convert = _converter(as_numpy)
-        self._where = f"{runs!r}" if isinstance(runs, Mixture) else os.fspath(runs)
+        self._where = f"{runs!r}" if isinstance(runs, (Mixture, Pipeline)) else os.fspath(runs)
         making = {
             "fields": _matrices(self._fields),
             "dtypes": describe_dtypes(dtype),
@@ -127,17 +138,30 @@ class Loader:
             "threads": threads,
             "check": verify,
         }
-        with translated():
-            self._native = _native.Loader(json.dumps(config))
+        self._feeder: Feeder | None = None
+        if isinstance(runs, Pipeline):
+            self._feeder = Feeder(runs, seq_len)
+            with self._feeder.watched():
+                self._native = _native.Loader.live(json.dumps(config), self._feeder.take_socket())
+        else:
+            with translated():
+                self._native = _native.Loader(json.dumps(config))
         self._log = None if log_every is None else StatsLog(f"rank {rank}", log_every)
 
     def __iter__(self) -> Iterator[Batch]:
         return _Epoch(self)
 
     def __len__(self) -> int:
-        """Batches of this rank in the whole current epoch. With ``buckets`` the lengths of all documents are read."""
+        """Batches of this rank in the whole current epoch. With ``buckets`` the lengths of all documents are read.
+
+        Raises:
+            TypeError: A pipeline's first epoch is not over, so nobody knows yet.
+        """
         with translated():
-            return self._native.epoch_batches
+            batches = self._native.epoch_batches
+        if batches is None:
+            raise TypeError("how many batches a pipeline gives is known when all of its input was seen once")
+        return batches
 
     @property
     def epoch(self) -> int:
@@ -145,8 +169,8 @@ class Loader:
         return self._native.cursor[0]
 
     @property
-    def epoch_samples(self) -> int:
-        """Samples of an epoch, of all ranks together."""
+    def epoch_samples(self) -> int | None:
+        """Samples of an epoch, of all ranks together; None before all of a pipeline's input was seen once."""
         return self._native.epoch_samples
 
     @property
@@ -182,11 +206,13 @@ class Loader:
     def stats(self) -> Stats:
         """What was measured since the first batch was asked for."""
         with translated():
-            return cast(Stats, json.loads(self._native.stats()))
+            return cast(Stats, {"feeder": None, **json.loads(self._native.stats())})
 
     def close(self) -> None:
-        """Ends the background threads. Batches that were handed over stay valid."""
+        """Ends the background threads, and the process behind a pipeline. Batches that were handed over stay valid."""
         self._native.close()
+        if self._feeder is not None:
+            self._feeder.close()
 
     def __enter__(self) -> Loader:
         return self
@@ -198,7 +224,7 @@ class Loader:
 
     def __repr__(self) -> str:
         epoch, samples = self._native.cursor
-        return f"Loader({self._where}, epoch {epoch}, {samples} of {self.epoch_samples} samples)"
+        return f"Loader({self._where}, epoch {epoch}, {samples} of {self.epoch_samples or 'unknown'} samples)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -212,7 +238,7 @@ class Loader:
                 native = self._native.next()
         except GristmillError as error:
             if error.code != "GM_FEED_BUFFERS":
-                raise
+                raise (error if self._feeder is None else self._feeder.explained(error)) from None
             # Batches in reference cycles are held by nobody, but only the collector knows.
             gc.collect()
             with translated():

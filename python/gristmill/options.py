@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Union
 
 import numpy as np
@@ -116,8 +116,48 @@ class Mixture:
     stages: Sequence[Stage] = ()
 
 
-def describe_runs(runs: Path | Mixture) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline that runs while the training does, instead of a finished run.
+
+    Node.js and the command ``gristmill`` run it, in a process of their own that ends with the loader. The command is
+    taken from ``GRISTMILL_CLI``, PATH, the nearest ``node_modules/.bin`` or a checkout around, in this order.
+
+    Args:
+        file: The pipeline file: ``.yaml``, ``.json``, ``.ts`` or ``.js``. Its steps must work row by row; the last
+            may be ``pack``.
+        set: Values of the file that are changed, by key path, as in ``{"source.paths": "b.jsonl"}``.
+        task_bytes: Bytes of text in a task, about: what is read, packed and kept as a whole.
+        group: Tasks among which samples are shuffled. More mix better, take longer to the first batch, and take more
+            memory: two groups are in memory at a time.
+        cache: Where finished tasks are kept for later epochs, restarts and the other ranks of this machine: a folder, or
+            ``True`` for the user's cache folder, ``gristmill`` below ``XDG_CACHE_HOME`` or ``~/.cache``. With ``False``
+            each rank makes everything itself, in each epoch anew.
+        cache_bytes: How much may lie there; what was not used for longest goes first.
+        workers: Threads that make samples; by default the cores, divided by ``LOCAL_WORLD_SIZE``.
+    """
+
+    file: Path
+    set: Mapping[str, Any] = field(default_factory=dict)
+    task_bytes: int = 16 << 20
+    group: int = 8
+    cache: Path | bool = True
+    cache_bytes: int = 64 << 30
+    workers: int | None = None
+
+    def cache_folder(self) -> str | None:
+        """Where finished tasks are kept."""
+        if isinstance(self.cache, bool):
+            home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+            return os.path.join(home, "gristmill", "tasks") if self.cache else None
+        return os.path.abspath(self.cache)
+
+
+def describe_runs(runs: Path | Mixture | Pipeline) -> dict[str, Any]:
     """The part of the native configuration that says what is read."""
+    if isinstance(runs, Pipeline):
+        cache = {"cache": runs.cache_folder(), "cache_bytes": runs.cache_bytes}
+        return {"datasets": [], "mixture": None, "pipeline": {"group": runs.group, **cache}}
     if not isinstance(runs, Mixture):
         return {"datasets": [{"path": os.fspath(runs), "weight": None, "tokens": None}], "mixture": None}
     datasets = [{"path": os.fspath(c.run), "weight": c.weight, "tokens": c.tokens} for c in runs.components]

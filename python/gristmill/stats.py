@@ -10,6 +10,25 @@ from typing import Literal, TypedDict
 _LOGGER = logging.getLogger("gristmill")
 
 
+class FeederStats(TypedDict):
+    """What came of a pipeline, on this rank."""
+
+    memory_hits: int
+    """Tasks whose samples were in memory already, or still mapped."""
+    disk_hits: int
+    """Tasks whose samples lay in the cache."""
+    made: int
+    """Tasks whose rows went through the pipeline."""
+    damaged: int
+    """Files of the cache that were damaged, and made again."""
+    rows: int
+    """Rows the source gave, in the tasks that were seen."""
+    removed: int
+    """Those that steps removed."""
+    quarantined: int
+    """Records that could not be read."""
+
+
 class Stats(TypedDict):
     """Since the first batch was asked for, on this rank."""
 
@@ -35,6 +54,8 @@ class Stats(TypedDict):
     """Time spent making batches, summed over threads."""
     bottleneck: Literal["input", "trainer"] | None
     """``input`` when the training loop waited more than 5 % of the time; ``None`` before the first batch."""
+    feeder: FeederStats | None
+    """What came of a pipeline; ``None`` for finished runs."""
 
 
 def describe(stats: Stats) -> str:
@@ -44,10 +65,17 @@ def describe(stats: Stats) -> str:
         "trainer": "the trainer is the bottleneck",
         None: "no batch yet",
     }
+    feeder = stats["feeder"]
+    tasks = (
+        ""
+        if feeder is None
+        else f"; tasks made {feeder['made']}, from the cache {feeder['disk_hits']}, from memory {feeder['memory_hits']}"
+        f"; {feeder['quarantined']} of {feeder['rows']} records bad"
+    )
     return (
         f"{stats['batches']} batches, {stats['batches_per_second']:.1f}/s, {stats['tokens_per_second']:,.0f} tokens/s, "
         f"{stats['padding_share']:.1%} padding, stalled {stats['stall_seconds']:.1f} s, idle {stats['idle_seconds']:.1f} s "
-        f"of {stats['seconds']:.1f} s: {waits[stats['bottleneck']]}"
+        f"of {stats['seconds']:.1f} s: {waits[stats['bottleneck']]}{tasks}"
     )
 
 

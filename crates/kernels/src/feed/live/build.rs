@@ -57,8 +57,8 @@ impl BlockBuilder {
             })?;
         let offsets = list.offsets();
         self.lengths.extend(offsets.windows(2).map(|ends| (ends[1] - ends[0]).cast_unsigned()));
-        let (first, last) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
-        let ids = &values.values()[first..last];
+        let at = |offset: i32| offset.cast_unsigned() as usize;
+        let ids = &values.values()[at(offsets[0])..at(offsets[offsets.len() - 1])];
         let highest = if self.wide { i32::MAX.cast_unsigned() } else { u16::MAX.into() };
         if let Some(id) = ids.iter().find(|&&id| id > highest) {
             let reason = format!("id {id} is above {highest}, the highest of this vocabulary's width");

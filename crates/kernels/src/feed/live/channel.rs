@@ -178,13 +178,16 @@ impl Receiver {
             if level == libc::SOL_SOCKET && kind == libc::SCM_RIGHTS {
                 // SAFETY: computes a size.
                 let before = unsafe { libc::CMSG_LEN(0) } as usize;
-                for at in 0..length.saturating_sub(before) / size_of::<libc::c_int>() {
-                    // SAFETY: the header's length says that so many descriptors follow it, and the system has
-                    // just made them for this process, so nobody else owns them.
-                    let owned = unsafe {
-                        let data = libc::CMSG_DATA(header).cast::<libc::c_int>();
-                        OwnedFd::from_raw_fd(data.add(at).read_unaligned())
-                    };
+                let size = size_of::<libc::c_int>();
+                for at in 0..length.saturating_sub(before) / size {
+                    let mut number = [0; size_of::<libc::c_int>()];
+                    // SAFETY: the header's length says that so many descriptors follow it.
+                    unsafe {
+                        let data = libc::CMSG_DATA(header).add(at * size);
+                        std::ptr::copy_nonoverlapping(data, number.as_mut_ptr(), size);
+                    }
+                    // SAFETY: the system has just made the descriptor for this process, so nobody else owns it.
+                    let owned = unsafe { OwnedFd::from_raw_fd(libc::c_int::from_ne_bytes(number)) };
                     self.descriptors.push_back(File::from(owned));
                 }
             }

@@ -89,6 +89,15 @@ pub struct FeederStats {
     pub quarantined: u64,
 }
 
+impl State {
+    /// The group that holds the sample at `cursor`, and that group's first sample.
+    fn place(&self, cursor: Cursor) -> (u64, u64) {
+        let epoch = self.starts.range((cursor.epoch, 0)..=(cursor.epoch, u64::MAX));
+        let found = epoch.rev().find(|(_, start)| **start <= cursor.samples);
+        found.map_or((0, 0), |(&(_, group), &start)| (group, start))
+    }
+}
+
 /// The blocks that the samples of a batch lie in.
 #[derive(Debug, Default)]
 pub struct Window(Vec<(u32, Arc<Block>)>);
@@ -222,7 +231,7 @@ impl Live {
             return Err(failure.clone().into());
         }
         let end = cursor.samples + self.step();
-        let (first, mut start) = self.place(state, cursor);
+        let (first, mut start) = state.place(cursor);
         let mut group = first;
         let mut here = true;
         // Sizes are followed past the batch's end, so that it is known whether the epoch ends with it.
@@ -268,13 +277,6 @@ impl Live {
         }
     }
 
-    /// The group that holds the sample at `cursor`, and that group's first sample.
-    fn place(&self, state: &State, cursor: Cursor) -> (u64, u64) {
-        let epoch = state.starts.range((cursor.epoch, 0)..=(cursor.epoch, u64::MAX));
-        let found = epoch.rev().find(|(_, start)| **start <= cursor.samples);
-        found.map_or((0, 0), |(&(_, group), &start)| (group, start))
-    }
-
     /// Where the batch after the one at `cursor` begins, which must have been ready.
     #[must_use]
     pub fn next(&self, cursor: Cursor) -> Cursor {
@@ -302,7 +304,7 @@ impl Live {
                 continue;
             }
             if group.as_ref().is_none_or(|(start, end, _)| !(*start..*end).contains(&sample)) {
-                let (number, start) = self.place(&state, Cursor { samples: sample, ..cursor });
+                let (number, start) = state.place(Cursor { samples: sample, ..cursor });
                 let size = |task: u32| state.sizes[task as usize];
                 let samples = self.order.samples(cursor.epoch, number, size)?;
                 group = Some((start, start + samples.count(), samples));
@@ -323,7 +325,7 @@ impl Live {
     pub fn release(&self, cursor: Cursor) {
         let mut state = self.state();
         let state = &mut *state;
-        let low = (cursor.epoch, self.place(state, cursor).0);
+        let low = (cursor.epoch, state.place(cursor).0);
         let Some((_, high)) = state.needed.filter(|(before, _)| *before != low) else { return };
         state.needed = Some((low, high.max(low)));
         state.starts.retain(|group, _| group.0 >= cursor.epoch);
@@ -355,7 +357,7 @@ impl Live {
     /// How the sample at `cursor` lies in the groups.
     #[must_use]
     pub fn group_place(&self, cursor: Cursor) -> GroupPlace {
-        let (group, start) = self.place(&self.state(), cursor);
+        let (group, start) = self.state().place(cursor);
         GroupPlace { group, within: cursor.samples - start }
     }
 
