@@ -17,6 +17,7 @@ export interface FeedConfig {
     readonly path: string
     readonly weight: number | null
     readonly tokens: number | null
+    readonly part: { readonly column: string; readonly value: string } | null
   }[]
   readonly mixture: {
     readonly temperature: number | null
@@ -27,6 +28,7 @@ export interface FeedConfig {
   readonly batch_size: number | null
   readonly max_tokens: number | null
   readonly buckets: readonly number[] | null
+  readonly difficulty: { readonly column: string; readonly limit: number | null; readonly bands: number | null } | null
   readonly accumulate: number
   readonly seed: number
   readonly shuffle: { readonly kind: 'none' | 'full' } | { readonly kind: 'block'; block: number; group: number }

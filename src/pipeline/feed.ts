@@ -13,6 +13,7 @@ const component = z.strictObject({
   run: z.string(),
   weight: z.number().nonnegative().optional(),
   tokens: whole.optional(),
+  where: z.strictObject({ column: z.string(), value: z.union([z.string(), z.int(), z.boolean()]) }).optional(),
 })
 
 const Mixture = z.strictObject({
@@ -27,6 +28,9 @@ const Options = z.strictObject({
   maxTokens: whole.optional(),
   seqLen: whole.optional(),
   buckets: z.array(whole).min(1).optional(),
+  difficulty: z
+    .strictObject({ column: z.string(), limit: z.number().positive().optional(), bands: whole.max(254).optional() })
+    .optional(),
   seed: z.int().min(0).default(0),
   rank: z.int().min(0).default(0),
   worldSize: whole.optional(),
@@ -145,13 +149,16 @@ function check<T>(schema: z.ZodType<T>, value: unknown, place: string): T {
 }
 
 function describeRuns(runs: string | FeedMixture): Pick<FeedConfig, 'datasets' | 'mixture'> {
-  if (typeof runs === 'string') return { datasets: [{ path: runs, weight: null, tokens: null }], mixture: null }
+  if (typeof runs === 'string') {
+    return { datasets: [{ path: runs, weight: null, tokens: null, part: null }], mixture: null }
+  }
   const { components, temperature = null, tokens = null, stages } = check(Mixture, runs, 'mixture')
   return {
-    datasets: components.map(({ run, weight, tokens: own }) => ({
+    datasets: components.map(({ run, weight, tokens: own, where }) => ({
       path: run,
       weight: weight ?? null,
       tokens: own ?? null,
+      part: where === undefined ? null : { column: where.column, value: String(where.value) },
     })),
     mixture: {
       temperature,
@@ -162,12 +169,16 @@ function describeRuns(runs: string | FeedMixture): Pick<FeedConfig, 'datasets' |
 }
 
 function describe(options: z.output<typeof Options>): Omit<FeedConfig, 'datasets' | 'mixture'> {
-  const { shuffle, dtype } = options
+  const { shuffle, dtype, difficulty } = options
   return {
     seq_len: options.seqLen ?? null,
     batch_size: options.batchSize ?? null,
     max_tokens: options.maxTokens ?? null,
     buckets: options.buckets ?? null,
+    difficulty:
+      difficulty === undefined
+        ? null
+        : { column: difficulty.column, limit: difficulty.limit ?? null, bands: difficulty.bands ?? null },
     accumulate: options.accumulate,
     seed: options.seed,
     shuffle: typeof shuffle === 'boolean' ? { kind: shuffle ? 'full' : 'none' } : { kind: 'block', ...shuffle },

@@ -8,7 +8,7 @@ pub mod ast;
 mod functions;
 mod operators;
 mod pattern;
-mod value;
+pub(crate) mod value;
 
 use arrow_array::Float64Array;
 use arrow_schema::{DataType, Field};

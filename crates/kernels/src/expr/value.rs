@@ -229,7 +229,14 @@ pub fn column(batch: &Batch, name: &str) -> Result<Value> {
         let ids = StringArray::from_iter_values((0..batch.rows()).map(|row| batch.id_of(row)));
         return Ok(Value::Texts(Texts::Each(ids)));
     }
-    let array = batch.column(name)?;
+    of_array(batch.column(name)?)
+}
+
+/// The values of an array, whatever column it is.
+///
+/// # Errors
+/// `Internal` when a dictionary's keys do not fit it.
+pub(crate) fn of_array(array: &ArrayRef) -> Result<Value> {
     Ok(match array.data_type() {
         DataType::Utf8 => Value::Texts(Texts::Each(array.as_string::<i32>().clone())),
         DataType::LargeUtf8 => texts(array.as_string::<i64>().iter()),

@@ -9,6 +9,10 @@
 //! The cost of a document in attention grows with the square of its length. A global batch is sorted by
 //! length and dealt to the ranks forth and back, which evens out their sums of squares; every rank gets as
 //! many rows as the others.
+//!
+//! Where documents have a cost of their own (a column of how difficult they are), a batch also ends before
+//! its costs add up to more than a limit; it is then sorted and dealt by cost, and its rows are as many as it
+//! takes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +36,14 @@ pub trait Lengths: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When it cannot be read.
     fn length(&self, sample: SampleId) -> Result<u32>;
+
+    /// What a document adds to its batch, from 0 up; asked for where batches have a limit.
+    ///
+    /// # Errors
+    /// When it has none.
+    fn cost(&self, sample: SampleId) -> Result<f64> {
+        self.length(sample).map(f64::from)
+    }
 }
 
 /// Batches of up to this length.
@@ -53,6 +65,8 @@ pub struct Buckets {
     seed: u64,
     ranks: u64,
     accumulate: u64,
+    /// The most that the costs in a global batch add up to.
+    limit: Option<f64>,
     /// Documents of a window.
     window: u64,
     made: Mutex<Made>,
@@ -69,6 +83,15 @@ struct Made {
 /// The global batches of a window, in their order.
 pub type Window = Vec<GlobalBatch>;
 
+/// A document on its way into a batch.
+#[derive(Debug, Clone, Copy)]
+struct Document {
+    length: u32,
+    /// Its length, where batches have no limit.
+    cost: f64,
+    sample: SampleId,
+}
+
 /// What all ranks get in one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GlobalBatch {
@@ -76,7 +99,7 @@ pub struct GlobalBatch {
     pub length: u32,
     /// Rows of each rank.
     pub rows: u32,
-    /// The documents, from the longest to the shortest; fewer than rows × ranks in the last of a window.
+    /// The documents, from the costliest (the longest) to the cheapest; fewer than rows × ranks in the last of a window.
     pub samples: Vec<SampleId>,
 }
 
@@ -93,7 +116,8 @@ impl GlobalBatch {
 
 impl Buckets {
     /// Batches of these `sizes`, which must not be empty and rise in length, for `ranks` ranks; a window has a
-    /// multiple of `accumulate` batches.
+    /// multiple of `accumulate` batches. With a `limit`, the costs of a global batch add up to no more, unless
+    /// one document alone costs more.
     #[must_use]
     pub fn new(
         order: Order,
@@ -102,12 +126,13 @@ impl Buckets {
         seed: u64,
         ranks: u32,
         accumulate: u32,
+        limit: Option<f64>,
     ) -> Self {
         let (ranks, accumulate) = (u64::from(ranks), u64::from(accumulate));
         let largest = sizes.iter().map(|bucket| u64::from(bucket.rows) * ranks).max().unwrap_or(1);
         // A multiple, so that there are never more batches than documents.
         let window = LEAST_WINDOW.max(32 * largest).next_multiple_of(accumulate);
-        Self { order, lengths, sizes, seed, ranks, accumulate, window, made: Mutex::default() }
+        Self { order, lengths, sizes, seed, ranks, accumulate, limit, window, made: Mutex::default() }
     }
 
     /// The order that is cut.
@@ -193,24 +218,23 @@ impl Buckets {
     }
 
     fn make(&self, epoch: u64, window: u64, cache: &mut OrderCache) -> Result<Window> {
-        let mut by_bucket: Vec<Vec<(u32, SampleId)>> = vec![Vec::new(); self.sizes.len()];
+        let mut by_bucket: Vec<Vec<Document>> = vec![Vec::new(); self.sizes.len()];
         for position in window * self.window..(window + 1) * self.window {
             let Some(sample) = self.order.sample(epoch, position, cache) else { break };
             let length = self.lengths.length(sample)?;
+            let cost = if self.limit.is_some() { self.lengths.cost(sample)? } else { length.into() };
             let bucket = self.sizes.partition_point(|bucket| bucket.length < length);
-            by_bucket[bucket.min(self.sizes.len() - 1)].push((length, sample));
+            by_bucket[bucket.min(self.sizes.len() - 1)].push(Document { length, cost, sample });
         }
         let mut batches = Window::new();
         let mut left = Vec::new();
         for (bucket, own) in self.sizes.iter().zip(by_bucket) {
             let mut documents = left;
             documents.extend(own);
-            let global = (u64::from(bucket.rows) * self.ranks) as usize;
-            left = documents.split_off(documents.len() / global * global);
-            batches.extend(documents.chunks(global).map(|chunk| cut(*bucket, chunk)));
+            left = self.cut(*bucket, documents, &mut batches);
         }
         if !left.is_empty() {
-            batches.push(cut(self.smallest_for(&left), &left));
+            batches.push(self.batch(self.smallest_for(&left), left));
         }
         let order = Permutation::new(batches.len() as u64, derive(self.seed, &[0x6275_636b, epoch, window]));
         let mut batches: Window =
@@ -220,20 +244,41 @@ impl Buckets {
         Ok(batches)
     }
 
+    /// Cuts documents into global batches as they come, and gives back those that do not fill the last one.
+    fn cut(&self, bucket: Bucket, documents: Vec<Document>, batches: &mut Window) -> Vec<Document> {
+        let global = (u64::from(bucket.rows) * self.ranks) as usize;
+        let mut open: Vec<Document> = Vec::new();
+        let mut cost = 0.0;
+        for document in documents {
+            let over = self.limit.is_some_and(|limit| cost + document.cost > limit) && !open.is_empty();
+            if over || open.len() == global {
+                batches.push(self.batch(bucket, std::mem::take(&mut open)));
+                cost = 0.0;
+            }
+            cost += document.cost;
+            open.push(document);
+        }
+        if open.len() == global {
+            batches.push(self.batch(bucket, std::mem::take(&mut open)));
+        }
+        open
+    }
+
+    fn batch(&self, Bucket { length, rows }: Bucket, mut documents: Vec<Document>) -> GlobalBatch {
+        documents.sort_by(|one, other| other.cost.total_cmp(&one.cost));
+        let needed = (documents.len() as u64).div_ceil(self.ranks) as u32;
+        let rows = if self.limit.is_some() { needed } else { rows };
+        GlobalBatch { length, rows, samples: documents.into_iter().map(|document| document.sample).collect() }
+    }
+
     /// The smallest bucket that holds all of `documents` in one global batch.
-    fn smallest_for(&self, documents: &[(u32, SampleId)]) -> Bucket {
-        let longest = documents.iter().map(|(length, _)| *length).max().unwrap_or(0);
+    fn smallest_for(&self, documents: &[Document]) -> Bucket {
+        let longest = documents.iter().map(|document| document.length).max().unwrap_or(0);
         let fits = |bucket: &&Bucket| {
             bucket.length >= longest && u64::from(bucket.rows) * self.ranks >= documents.len() as u64
         };
         self.sizes.iter().find(fits).copied().unwrap_or(self.sizes[self.sizes.len() - 1])
     }
-}
-
-fn cut(Bucket { length, rows }: Bucket, documents: &[(u32, SampleId)]) -> GlobalBatch {
-    let mut documents = documents.to_vec();
-    documents.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-    GlobalBatch { length, rows, samples: documents.into_iter().map(|(_, sample)| sample).collect() }
 }
 
 #[cfg(test)]
@@ -251,7 +296,12 @@ mod tests {
     fn buckets(lengths: &[u32], rows: &[u32], ranks: u32, accumulate: u32) -> Buckets {
         let order = Order::of_dataset(5, Shuffle::Full, lengths.len() as u64);
         let buckets = [32, 64, 128, 256].into_iter().zip(rows).map(|(length, &rows)| Bucket { length, rows });
-        Buckets::new(order, Arc::new(lengths.to_vec()), buckets.collect(), 5, ranks, accumulate)
+        Buckets::new(order, Arc::new(lengths.to_vec()), buckets.collect(), 5, ranks, accumulate, None)
+    }
+
+    /// As `buckets`, with batches whose costs, which are the lengths, add up to `limit` at most.
+    fn limited(lengths: &[u32], rows: u32, ranks: u32, limit: f64) -> Buckets {
+        Buckets { limit: Some(limit), ..buckets(lengths, &[rows / ranks; 4], ranks, 1) }
     }
 
     fn epoch(buckets: &Buckets) -> Vec<GlobalBatch> {
@@ -316,6 +366,33 @@ mod tests {
             };
             prop_assert_eq!(one.global(), other.global());
             prop_assert_eq!(samples(&one), samples(&other));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn costs_stay_below_the_limit_on_every_world(
+            lengths in prop::collection::vec(0_u32..300, 1..400),
+            limit in 1_u16..2000,
+            shift in 0_u32..4,
+        ) {
+            let limit = f64::from(limit);
+            let batches = epoch(&limited(&lengths, 16, 1 << shift, limit));
+            let one = epoch(&limited(&lengths, 16, 1, limit));
+            let mut seen = Vec::new();
+            for (batch, expected) in batches.iter().zip(&one) {
+                prop_assert_eq!(&batch.samples, &expected.samples);
+                let costs: Vec<f64> =
+                    batch.samples.iter().map(|id| f64::from(lengths[id.sample as usize])).collect();
+                prop_assert!(costs.iter().sum::<f64>() <= limit || costs.len() == 1);
+                prop_assert!(costs.is_sorted_by(|one, other| one >= other));
+                prop_assert_eq!(batch.rows, (costs.len() as u32).div_ceil(1 << shift));
+                seen.extend(batch.samples.iter().map(|id| id.sample));
+            }
+            prop_assert_eq!(batches.len(), one.len());
+            seen.sort_unstable();
+            prop_assert!(seen.into_iter().eq(0..lengths.len() as u64));
         }
     }
 

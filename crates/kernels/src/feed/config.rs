@@ -1,21 +1,21 @@
 //! What a feed is asked to be, checked once, and turned into what the loader works with.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::buckets::{Bucket, Buckets, Lengths};
-use super::dataset::{Dataset, Reading};
+use super::component::{self, Component, DatasetConfig, Grades};
+use super::dataset::Reading;
 use super::fields::{Dtype, Field, Making};
 use super::gather::Shape;
 use super::live::open::PipelineConfig;
 use super::live::window::Live;
 use super::mesh::{Mesh, Place};
-use super::mixture::{Mixture, Stage};
 use super::order::{Order, SampleId};
 use super::plan::Plan;
+use super::shares::{self, MixtureConfig};
 use super::shuffle::Shuffle;
 use super::state::Identity;
 use crate::error::{KernelError, Result};
@@ -42,6 +42,9 @@ pub struct FeedConfig {
     pub max_tokens: Option<u64>,
     /// Reads documents instead of packed sequences, in batches of up to these lengths.
     pub buckets: Option<Vec<u32>>,
+    /// Batches or an order by a number of each document.
+    #[serde(default)]
+    pub difficulty: Option<DifficultyConfig>,
     /// Batches of each rank between two steps of the optimizer.
     pub accumulate: u32,
     /// Names the order.
@@ -64,39 +67,16 @@ pub struct FeedConfig {
     pub check: bool,
 }
 
-/// One run.
+/// What a numeric column of `docs.parquet` is for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DatasetConfig {
-    /// Its folder.
-    pub path: PathBuf,
-    /// Its share, in any unit.
-    pub weight: Option<f64>,
-    /// How many of its tokens an epoch shall have.
-    pub tokens: Option<u64>,
-}
-
-/// How runs are mixed.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MixtureConfig {
-    /// Shares are sizes to the power of its inverse: 1 keeps them, more evens them out.
-    pub temperature: Option<f64>,
-    /// Tokens of an epoch.
-    pub tokens: Option<u64>,
-    /// Other shares from later tokens on.
-    #[serde(default)]
-    pub stages: Vec<StageConfig>,
-}
-
-/// Shares from some token on.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StageConfig {
-    /// Tokens that were seen before, all epochs together.
-    pub after_tokens: u64,
-    /// A weight for each dataset.
-    pub weights: Vec<f64>,
+pub struct DifficultyConfig {
+    /// The column.
+    pub column: String,
+    /// The numbers of a batch of one rank add up to no more.
+    pub limit: Option<f64>,
+    /// An epoch goes from small numbers to large ones in so many bands, shuffled within each.
+    pub bands: Option<u8>,
 }
 
 /// Sizes of the parallel axes.
@@ -116,8 +96,8 @@ pub struct MeshConfig {
 /// A feed that is ready to be read.
 #[derive(Debug)]
 pub struct Feed {
-    /// The runs.
-    pub datasets: Arc<Vec<Dataset>>,
+    /// What is drawn from.
+    pub components: Arc<Vec<Component>>,
     /// Which samples make which batch.
     pub plan: Plan,
     /// Where they come from when they are made on the fly.
@@ -134,9 +114,24 @@ pub struct Feed {
     pub(super) cp: u32,
 }
 
-impl Lengths for Vec<Dataset> {
+/// Lengths and costs of samples.
+#[derive(Debug)]
+struct Measures {
+    components: Arc<Vec<Component>>,
+    /// For each component, what samples cost, by their place in the run; none where nothing is limited.
+    costs: Vec<Arc<Vec<f32>>>,
+}
+
+impl Lengths for Measures {
     fn length(&self, sample: SampleId) -> Result<u32> {
-        self[sample.dataset as usize].document_length(sample.sample)
+        self.components[sample.dataset as usize].sample_length(sample.sample)
+    }
+
+    fn cost(&self, sample: SampleId) -> Result<f64> {
+        let dataset = sample.dataset as usize;
+        let place = self.components[dataset].place(sample.sample);
+        let cost = self.costs.get(dataset).and_then(|costs| costs.get(place as usize));
+        cost.copied().map(f64::from).ok_or_else(|| KernelError::internal("a sample has no cost"))
     }
 }
 
@@ -151,23 +146,35 @@ impl Feed {
     /// `Option` when a value does not fit, and as [`Dataset::open`].
     pub fn open(config: &FeedConfig) -> Result<Self> {
         check_counts(config)?;
-        let datasets = Arc::new(open_datasets(config)?);
-        let length = datasets.first().map_or(0, Dataset::length);
+        let reading = reading(config)?;
+        let components = open_components(config, reading)?;
+        let (components, grades) = graded(config, components, reading)?;
+        let components = Arc::new(components);
+        let length = components.first().map_or(0, Component::length);
         let MeshConfig { dp, tp, pp, cp } = config.mesh;
         let place = Mesh { dp, tp, pp, cp }.place(config.rank)?;
         let buckets = buckets(config, length)?;
-        let highest = datasets.iter().filter_map(Dataset::vocabulary_size).max();
-        check_making(&config.making, highest)?;
-        let order = order(config, &datasets)?;
-        let mut identity = identity(config, &datasets, &order);
+        check_making(&config.making, components.iter().filter_map(Component::vocabulary_size).max())?;
+        let order = shares::order(config, &components)?;
+        let mut identity = identity(config, &components, &order);
         let mut batch_bytes = 0;
         for &Bucket { length, rows } in &buckets {
             let columns = slice(length, place, cp)?.columns();
             batch_bytes = batch_bytes.max(config.making.layout(rows as usize * columns).1);
         }
-        let plan = if config.buckets.is_some() {
-            let lengths: Arc<dyn Lengths> = Arc::<Vec<Dataset>>::clone(&datasets);
-            let buckets = Buckets::new(order, lengths, buckets, config.seed, dp, config.accumulate);
+        let limit = config.difficulty.as_ref().and_then(|difficulty| difficulty.limit);
+        let limit = limit.map(|limit| limit * f64::from(dp));
+        if let (Some(DifficultyConfig { column, bands, .. }), Some(grades)) =
+            (&config.difficulty, grades.first())
+        {
+            let content = format!("{:016x}", grades.fingerprint);
+            let meaning = json!({ "column": column, "limit": limit, "bands": bands, "content": content });
+            identity.insert("difficulty".to_owned(), meaning);
+        }
+        let plan = if config.buckets.is_some() || limit.is_some() {
+            let costs = grades.into_iter().map(|grades| grades.numbers).filter(|_| limit.is_some()).collect();
+            let lengths = Arc::new(Measures { components: Arc::clone(&components), costs });
+            let buckets = Buckets::new(order, lengths, buckets, config.seed, dp, config.accumulate, limit);
             identity.insert("buckets".to_owned(), json!(buckets.global()));
             identity.insert("accumulate".to_owned(), json!(config.accumulate));
             Plan::by_length(buckets, dp, place.dp)
@@ -175,7 +182,7 @@ impl Feed {
             Plan::new(order, length, buckets[0].rows, dp, place.dp, config.accumulate)
         };
         let making = config.making.clone();
-        Ok(Self { datasets, plan, live: None, making, length, identity, batch_bytes, place, cp })
+        Ok(Self { components, plan, live: None, making, length, identity, batch_bytes, place, cp })
     }
 
     /// The positions this rank makes of rows of `length`, which is that of a batch.
@@ -194,8 +201,8 @@ pub(super) fn check_counts(config: &FeedConfig) -> Result<()> {
     Ok(())
 }
 
-fn open_datasets(config: &FeedConfig) -> Result<Vec<Dataset>> {
-    let reading = match (&config.buckets, config.seq_len) {
+fn reading(config: &FeedConfig) -> Result<Reading> {
+    Ok(match (&config.buckets, config.seq_len) {
         (None, length) => Reading::Packs(length),
         (Some(_), Some(_)) => {
             return Err(bad("seq_len", "length buckets read documents, not packs; leave it out"));
@@ -210,24 +217,63 @@ fn open_datasets(config: &FeedConfig) -> Result<Vec<Dataset>> {
             }
             Reading::Documents(longest)
         }
-    };
-    let datasets: Vec<Dataset> = config
-        .datasets
-        .iter()
-        .map(|dataset| Dataset::open(&dataset.path, reading, config.check))
-        .collect::<Result<_>>()?;
-    let Some(first) = datasets.first() else { return Err(bad("datasets", "there is none")) };
-    for dataset in &datasets {
-        if dataset.sequences() == 0 {
-            return Err(bad("datasets", format!("{} has no sequence", dataset.folder().display())));
+    })
+}
+
+fn open_components(config: &FeedConfig, reading: Reading) -> Result<Vec<Component>> {
+    let components = component::open(&config.datasets, reading, config.check)?;
+    let Some(first) = components.first() else { return Err(bad("datasets", "there is none")) };
+    for (component, told) in components.iter().zip(&config.datasets) {
+        let folder = component.folder().display();
+        if component.sequences() == 0 {
+            let whose = told.part.as_ref().map_or_else(String::new, |part| {
+                format!(" whose '{}' is mostly '{}'", part.column, part.value)
+            });
+            return Err(bad("datasets", format!("{folder} has no sequence{whose}")));
         }
-        if dataset.length() != first.length() {
-            let (a, b) = (first.folder().display(), dataset.folder().display());
-            let (one, other) = (first.length(), dataset.length());
-            return Err(bad("seq_len", format!("{a} is packed to {one} and {b} to {other}; state one")));
+        if component.length() != first.length() {
+            let (one, other, a) = (first.length(), component.length(), first.folder().display());
+            return Err(bad("seq_len", format!("{a} is packed to {one} and {folder} to {other}; state one")));
         }
     }
-    Ok(datasets)
+    Ok(components)
+}
+
+/// The components, cut into bands where those are asked for, and the numbers of their samples.
+fn graded(
+    config: &FeedConfig,
+    components: Vec<Component>,
+    reading: Reading,
+) -> Result<(Vec<Component>, Vec<Grades>)> {
+    let Some(DifficultyConfig { column, limit, bands }) = &config.difficulty else {
+        return Ok((components, Vec::new()));
+    };
+    if limit.is_none() && bands.is_none() {
+        return Err(bad("difficulty", "give `limit` or `bands`, or both"));
+    }
+    if bands.is_some() && config.mixture.is_some() {
+        let reason = "bands order one run; a mixture has `stages` for what comes when";
+        return Err(bad("difficulty", reason));
+    }
+    let mut grades = component::grades(&components, column, reading, config.check)?;
+    if let Some(limit) = limit {
+        let positive = limit.is_finite() && *limit > 0.0;
+        let lowest = grades.iter().flat_map(|grades| grades.numbers.iter()).copied().reduce(f32::min);
+        if !positive || lowest.is_some_and(|lowest| lowest < 0.0) {
+            let least = lowest.unwrap_or_default();
+            let reason = format!("the limit {limit} of numbers from {least} up; both must be positive");
+            return Err(bad("difficulty", reason));
+        }
+    }
+    match (bands, components.first(), grades.first()) {
+        (Some(0 | 255), ..) => Err(bad("difficulty", "bands are from 1 to 254")),
+        (Some(bands), Some(run), Some(own)) => {
+            let components = run.bands(&own.numbers, *bands);
+            grades = vec![own.clone(); components.len()];
+            Ok((components, grades))
+        }
+        _ => Ok((components, grades)),
+    }
 }
 
 /// The lengths of batches with their rows; one of `length` when packs are read.
@@ -288,72 +334,14 @@ pub(super) fn check_making(making: &Making, vocabulary_size: Option<u32>) -> Res
     Ok(())
 }
 
-fn order(config: &FeedConfig, datasets: &[Dataset]) -> Result<Order> {
-    let (seed, shuffle) = (config.seed, config.shuffle);
-    let lengths: Vec<u64> = datasets.iter().map(Dataset::sequences).collect();
-    let Some(mixture) = &config.mixture else {
-        return match lengths[..] {
-            [length] => Ok(Order::of_dataset(seed, shuffle, length)),
-            _ => Err(bad("mixture", "several datasets need one")),
-        };
-    };
-    let length = u64::from(datasets.first().map_or(1, Dataset::length));
-    let counts_tokens = mixture.tokens.is_some()
-        || !mixture.stages.is_empty()
-        || config.datasets.iter().any(|dataset| dataset.tokens.is_some());
-    if config.buckets.is_some() && counts_tokens {
-        let reason = "token budgets and stages count full sequences, which length buckets have none of";
-        return Err(bad("mixture", reason));
-    }
-    let mut stages = vec![Stage { from: 0, weights: weights(config, mixture, datasets)? }];
-    for stage in &mixture.stages {
-        let from = stage.after_tokens.div_ceil(length);
-        if from == 0 {
-            stages.clear(); // a stage from the start takes the place of the plain weights
-        }
-        stages.push(Stage { from, weights: stage.weights.clone() });
-    }
-    let budgets: Option<u64> = config.datasets.iter().map(|dataset| dataset.tokens).sum();
-    let epoch = match mixture.tokens.or(budgets) {
-        Some(tokens) => tokens.div_ceil(length).max(1),
-        None => lengths.iter().sum(),
-    };
-    let mixture = Mixture::new(seed, datasets.len(), &stages)?;
-    Ok(Order::of_mixture(seed, shuffle, lengths, mixture, epoch))
-}
-
-/// The shares of the datasets: stated weights, stated token budgets, or sizes evened by a temperature.
-fn weights(config: &FeedConfig, mixture: &MixtureConfig, datasets: &[Dataset]) -> Result<Vec<f64>> {
-    let weights: Option<Vec<f64>> = config.datasets.iter().map(|dataset| dataset.weight).collect();
-    let budgets: Option<Vec<u64>> = config.datasets.iter().map(|dataset| dataset.tokens).collect();
-    let some_weight = config.datasets.iter().any(|dataset| dataset.weight.is_some());
-    let some_budget = config.datasets.iter().any(|dataset| dataset.tokens.is_some());
-    if u32::from(some_weight) + u32::from(some_budget) + u32::from(mixture.temperature.is_some()) > 1 {
-        return Err(bad("mixture", "give weights, token budgets or a temperature, not several of them"));
-    }
-    if some_weight {
-        return weights.ok_or_else(|| bad("mixture", "some datasets have a weight and some have none"));
-    }
-    if some_budget {
-        let budgets =
-            budgets.ok_or_else(|| bad("mixture", "some datasets have a token budget, some none"))?;
-        return Ok(budgets.into_iter().map(|tokens| tokens as f64).collect());
-    }
-    let temperature = mixture.temperature.unwrap_or(1.0);
-    if !temperature.is_finite() || temperature <= 0.0 {
-        return Err(bad("mixture", format!("temperature {temperature} is not a number above 0")));
-    }
-    Ok(datasets.iter().map(|dataset| (dataset.sequences() as f64).powf(temperature.recip())).collect())
-}
-
-fn identity(config: &FeedConfig, datasets: &[Dataset], order: &Order) -> Identity {
+fn identity(config: &FeedConfig, components: &[Component], order: &Order) -> Identity {
     let fingerprints: Vec<String> =
-        datasets.iter().map(|dataset| format!("{:016x}", dataset.fingerprint())).collect();
+        components.iter().map(|component| format!("{:016x}", component.fingerprint())).collect();
     let mut identity = Identity::new();
     identity.insert("datasets".to_owned(), json!(fingerprints));
     identity.insert("seed".to_owned(), json!(config.seed));
     if config.buckets.is_none() {
-        identity.insert("seq_len".to_owned(), json!(datasets.first().map(Dataset::length)));
+        identity.insert("seq_len".to_owned(), json!(components.first().map(Component::length)));
     }
     identity.insert("shuffle".to_owned(), json!(config.shuffle));
     identity.insert("epoch_samples".to_owned(), json!(order.epoch_samples()));

@@ -14,7 +14,7 @@ use super::mapped::{MappedFile, Stated};
 use crate::error::{KernelError, Result};
 use crate::formats::npy;
 use crate::hash::digest128;
-use crate::pack::assemble::{BOUNDARIES, PIECES};
+use crate::pack::assemble::{BOUNDARIES, DOCUMENTS, PIECES};
 use crate::pack::window::PIECE_BYTES;
 
 /// A stretch of ids in a shard, all of one document.
@@ -75,8 +75,9 @@ pub struct Dataset {
     shards: Vec<Shard>,
 }
 
+/// A mapped `.npy` file.
 #[derive(Debug)]
-struct NpyFile {
+pub(super) struct NpyFile {
     file: MappedFile,
     data_at: u64,
     length: u64,
@@ -147,6 +148,11 @@ impl Dataset {
     /// A hash of the content: of the checksums of the packing and of all ids.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// Whether its samples are documents, and not packed sequences.
+    pub fn reads_documents(&self) -> bool {
+        matches!(self.samples, Samples::Documents(_))
     }
 
     /// Ids of a document, all of them.
@@ -270,7 +276,8 @@ fn id_width(bytes: u64, tokens: u64) -> u64 {
 }
 
 impl NpyFile {
-    fn items(&self, from: u64, to: u64, size: u64) -> Result<&[u8]> {
+    /// The bytes of the items [from, to), of `size` bytes each.
+    pub(super) fn items(&self, from: u64, to: u64, size: u64) -> Result<&[u8]> {
         self.file.bytes(self.data_at + from * size, self.data_at + to * size)
     }
 }
@@ -302,12 +309,17 @@ impl Shard {
     }
 }
 
-fn open_npy(path: &Path, stated: Stated, descr: &str, items: u64, check: bool) -> Result<NpyFile> {
+/// Maps a file of `items` items of the type `descr`.
+pub(super) fn open_npy(path: &Path, stated: Stated, descr: &str, items: u64, check: bool) -> Result<NpyFile> {
     let file = MappedFile::open(path, stated, check)?;
     let head = file.bytes(0, file.len().min(4096))?;
     let header = npy::read_header(head)
         .ok_or_else(|| KernelError::format("npy", format!("{} has no header", path.display())))?;
-    let size = if descr == PIECES { PIECE_BYTES } else { 8 };
+    let size = match descr {
+        PIECES => PIECE_BYTES,
+        DOCUMENTS => 4,
+        _ => 8,
+    };
     let whole = header.data_at + header.length.saturating_mul(size);
     if header.descr != descr || header.length != items || whole != file.len() {
         let reason = format!(

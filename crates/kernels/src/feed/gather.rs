@@ -3,7 +3,8 @@
 //! One pass over each row: ids are widened straight from the mapped shard into the tokens, and again,
 //! from the cache they are then in, into the labels.
 
-use super::dataset::{Dataset, Ids, Stretch};
+use super::component::Component;
+use super::dataset::{Ids, Stretch};
 use super::fields::{Dtype, Field, IGNORED, Making};
 use super::masks;
 use super::order::SampleId;
@@ -54,15 +55,20 @@ pub struct Filled {
 #[derive(Debug, Default)]
 pub struct Scratch {
     stretches: Vec<Stretch>,
+    /// The number that batches give for each sample's run, and the sample's place there.
+    places: Vec<(u32, u64)>,
 }
 
 /// Where samples lie.
 pub trait Samples {
-    /// Appends the stretches of a sample to `out`, and says how many ids past `longest` were left out.
+    /// The number that batches give for the run of a sample, and the sample's place there.
+    fn place(&self, sample: SampleId) -> (u32, u64);
+
+    /// Appends the stretches of the sample at a place to `out`, and says how many ids past `longest` were left out.
     ///
     /// # Errors
     /// When they cannot be found.
-    fn stretches(&self, sample: SampleId, longest: u32, out: &mut Vec<Stretch>) -> Result<u64>;
+    fn stretches(&self, dataset: u32, place: u64, longest: u32, out: &mut Vec<Stretch>) -> Result<u64>;
 
     /// The ids of a stretch of a dataset, from its id `from` on, `length` of them.
     ///
@@ -71,9 +77,14 @@ pub trait Samples {
     fn ids(&self, dataset: u32, stretch: &Stretch, from: u32, length: u32) -> Result<Ids<'_>>;
 }
 
-impl Samples for Vec<Dataset> {
-    fn stretches(&self, sample: SampleId, longest: u32, out: &mut Vec<Stretch>) -> Result<u64> {
-        self[sample.dataset as usize].stretches(sample.sample, longest, out)
+impl Samples for Vec<Component> {
+    fn place(&self, sample: SampleId) -> (u32, u64) {
+        let component = &self[sample.dataset as usize];
+        (component.number(), component.place(sample.sample))
+    }
+
+    fn stretches(&self, dataset: u32, place: u64, longest: u32, out: &mut Vec<Stretch>) -> Result<u64> {
+        self[dataset as usize].stretches(place, longest, out)
     }
 
     fn ids(&self, dataset: u32, stretch: &Stretch, from: u32, length: u32) -> Result<Ids<'_>> {
@@ -96,14 +107,18 @@ pub fn fill(
     let (offsets, bytes) = making.layout(samples.len() * shape.columns());
     slot.matrices.grow(bytes);
     slot.segments.clear();
-    write_samples(slot, samples);
+    scratch.places.clear();
+    scratch.places.extend(samples.iter().map(|sample| sample.map_or((0, 0), |sample| origin.place(sample))));
+    write_samples(slot, samples, &scratch.places);
     let mut filled = Filled { rows: samples.len(), shape, ..Filled::default() };
     for (row, sample) in samples.iter().enumerate() {
         scratch.stretches.clear();
         let first_segment = slot.segments.len();
         let mut ids = 0;
         if let Some(sample) = sample {
-            filled.truncated += origin.stretches(*sample, shape.length, &mut scratch.stretches)?;
+            let (_, place) = scratch.places[row];
+            filled.truncated +=
+                origin.stretches(sample.dataset, place, shape.length, &mut scratch.stretches)?;
             for stretch in scratch.stretches.iter().filter(|stretch| stretch.length > 0) {
                 slot.segments.push(Segment { length: stretch.length, padding: false });
                 ids += stretch.length;
@@ -156,12 +171,13 @@ fn write_row(
     }
 }
 
-fn write_samples(slot: &mut Slot, samples: &[Option<SampleId>]) {
+fn write_samples(slot: &mut Slot, samples: &[Option<SampleId>], places: &[(u32, u64)]) {
     slot.samples.grow(samples.len() * 16);
     let (numbers, datasets) = slot.samples.slice_mut::<i64>(0, samples.len() * 2).split_at_mut(samples.len());
-    for ((number, dataset), sample) in numbers.iter_mut().zip(datasets).zip(samples) {
-        *number = sample.map_or(-1, |sample| sample.sample.cast_signed());
-        *dataset = sample.map_or(-1, |sample| i64::from(sample.dataset));
+    for (((number, dataset), sample), &(run, place)) in
+        numbers.iter_mut().zip(datasets).zip(samples).zip(places)
+    {
+        (*number, *dataset) = sample.map_or((-1, -1), |_| (place.cast_signed(), run.into()));
     }
 }
 

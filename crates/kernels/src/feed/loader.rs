@@ -382,7 +382,7 @@ impl Core {
     /// Fills a slot and puts it where the caller finds it.
     fn make(&self, ticket: Ticket, mut slot: Slot, bench: &mut Workbench) {
         let began = Instant::now();
-        let Feed { datasets, plan, making, live, .. } = &self.feed;
+        let Feed { components, plan, making, live, .. } = &self.feed;
         let result = catch_unwind(AssertUnwindSafe(|| {
             let Workbench { cache, scratch, samples } = bench;
             if let Some(live) = live {
@@ -391,7 +391,7 @@ impl Core {
                 return gather::fill(&mut slot, &window, samples, making, shape, scratch);
             }
             let shape = self.feed.shape(plan.samples(ticket.at, cache, samples)?);
-            gather::fill(&mut slot, &**datasets, samples, making, shape, scratch)
+            gather::fill(&mut slot, &**components, samples, making, shape, scratch)
         }))
         .unwrap_or_else(|panic| {
             let reason = panic.downcast_ref::<&str>().map_or_else(

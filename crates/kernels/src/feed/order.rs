@@ -1,7 +1,8 @@
 //! The order of all samples: epochs, shuffles and mixtures joined.
 //!
 //! A single dataset is the stream that goes through it pass after pass, each in an order of its own; its
-//! epoch is a pass. A mixture draws from several such streams; its epoch is a number of samples.
+//! epoch is a pass. A mixture draws from several such streams; its epoch is a number of samples. Datasets in
+//! turn are a curriculum: an epoch goes through the first, then the second, each in an order of its own.
 
 use super::mixture::{Draw, Mixture, Window};
 use super::permutation::derive;
@@ -22,8 +23,15 @@ pub struct Order {
     seed: u64,
     shuffle: Shuffle,
     lengths: Vec<u64>,
-    mixture: Option<Mixture>,
+    draws: Draws,
     epoch: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Draws {
+    /// One dataset after the other: where each ends in an epoch.
+    InTurn(Vec<u64>),
+    Mixed(Mixture),
 }
 
 /// What was looked up last; makes the next look-up cheap, never different.
@@ -37,13 +45,25 @@ impl Order {
     /// One dataset of `length` samples, all of them once an epoch.
     #[must_use]
     pub fn of_dataset(seed: u64, shuffle: Shuffle, length: u64) -> Self {
-        Self { seed, shuffle, lengths: vec![length], mixture: None, epoch: length }
+        Self::in_turn(seed, shuffle, vec![length])
+    }
+
+    /// Datasets of the given lengths, all samples of one before any of the next, in every epoch.
+    #[must_use]
+    pub fn in_turn(seed: u64, shuffle: Shuffle, lengths: Vec<u64>) -> Self {
+        let mut epoch = 0;
+        let ends = lengths.iter().map(|length| {
+            epoch += length;
+            epoch
+        });
+        let draws = Draws::InTurn(ends.collect());
+        Self { seed, shuffle, lengths, draws, epoch }
     }
 
     /// Datasets of the given lengths, none empty that is drawn from; `epoch` samples make an epoch.
     #[must_use]
     pub fn of_mixture(seed: u64, shuffle: Shuffle, lengths: Vec<u64>, mixture: Mixture, epoch: u64) -> Self {
-        Self { seed, shuffle, lengths, mixture: Some(mixture), epoch }
+        Self { seed, shuffle, lengths, draws: Draws::Mixed(mixture), epoch }
     }
 
     /// Samples of an epoch.
@@ -55,7 +75,10 @@ impl Order {
     /// The first sample and the places in a window of each stage's shares, when datasets are mixed.
     #[must_use]
     pub fn stages(&self) -> Option<Vec<(u64, Vec<u64>)>> {
-        self.mixture.as_ref().map(Mixture::stages)
+        match &self.draws {
+            Draws::InTurn(_) => None,
+            Draws::Mixed(mixture) => Some(mixture.stages()),
+        }
     }
 
     /// The sample at `position` of an epoch; `None` past its end.
@@ -64,7 +87,7 @@ impl Order {
         if position >= self.epoch {
             return None;
         }
-        let Draw { dataset, index } = self.draw(epoch * self.epoch + position, cache);
+        let Draw { dataset, index } = self.draw(epoch, position, cache);
         let length = self.lengths[dataset as usize];
         let (pass, position) = (index / length, index % length);
         cache.passes.resize(self.lengths.len(), None);
@@ -77,8 +100,17 @@ impl Order {
         Some(SampleId { dataset, sample })
     }
 
-    fn draw(&self, sample: u64, cache: &mut OrderCache) -> Draw {
-        let Some(mixture) = &self.mixture else { return Draw { dataset: 0, index: sample } };
+    fn draw(&self, epoch: u64, position: u64, cache: &mut OrderCache) -> Draw {
+        let mixture = match &self.draws {
+            Draws::Mixed(mixture) => mixture,
+            Draws::InTurn(ends) => {
+                let dataset = ends.partition_point(|&end| end <= position);
+                let from = dataset.checked_sub(1).map_or(0, |before| ends[before]);
+                let index = epoch * self.lengths[dataset] + position - from;
+                return Draw { dataset: dataset as u32, index };
+            }
+        };
+        let sample = epoch * self.epoch + position;
         if let Some(draw) = cache.window.as_ref().and_then(|window| window.get(sample)) {
             return draw;
         }
@@ -132,6 +164,29 @@ mod tests {
                     prop_assert!(pass.into_iter().eq(0..length));
                 }
             }
+        }
+
+        #[test]
+        fn datasets_in_turn_come_one_after_the_other(
+            lengths in prop::collection::vec(0_u64..50, 1..5),
+            seed in any::<u64>(),
+            epoch in 0_u64..4,
+        ) {
+            let order = Order::in_turn(seed, Shuffle::Full, lengths.clone());
+            let mut cache = OrderCache::default();
+            let mut position = 0;
+            for (dataset, &length) in (0..).zip(&lengths) {
+                let mut seen: Vec<u64> = Vec::new();
+                for _ in 0..length {
+                    let id = order.sample(epoch, position, &mut cache).unwrap();
+                    prop_assert_eq!(id.dataset, dataset);
+                    seen.push(id.sample);
+                    position += 1;
+                }
+                seen.sort_unstable();
+                prop_assert!(seen.into_iter().eq(0..length));
+            }
+            prop_assert_eq!(order.sample(epoch, position, &mut cache), None);
         }
 
         #[test]

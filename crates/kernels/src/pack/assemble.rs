@@ -17,7 +17,8 @@ use crate::formats::shard_file::{FinishedFile, ShardFile};
 
 /// Type of `pieces.npy`.
 pub const PIECES: &str = "[('token_offset', '<u8'), ('shard', '<u4'), ('length', '<u4')]";
-const DOCUMENTS: &str = "'<u4'";
+/// Type of `documents.npy`.
+pub const DOCUMENTS: &str = "'<u4'";
 /// Type of `boundaries.npy`.
 pub const BOUNDARIES: &str = "'<u8'";
 

@@ -76,6 +76,11 @@ impl Feed {
                 "length buckets need a finished run; run the pipeline first",
             ),
             (
+                "difficulty",
+                config.difficulty.is_none(),
+                "it is read from a finished run; run the pipeline first",
+            ),
+            (
                 "shuffle",
                 !matches!(config.shuffle, Shuffle::Block { .. }),
                 "a pipeline is shuffled by tasks; say how many with `group`",
@@ -104,7 +109,7 @@ impl Feed {
         identity.insert("group".to_owned(), json!(group));
         let live = Arc::new(Live::new(order, share, pipeline.open_cache()?, socket, receiver));
         Ok(Self {
-            datasets: Arc::default(),
+            components: Arc::default(),
             plan: Plan::live(Arc::clone(&live)),
             live: Some(live),
             making: config.making.clone(),

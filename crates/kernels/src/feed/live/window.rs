@@ -110,8 +110,12 @@ impl Window {
 }
 
 impl Samples for Window {
-    fn stretches(&self, sample: SampleId, _longest: u32, out: &mut Vec<Stretch>) -> Result<u64> {
-        self.block(sample.dataset)?.stretches(sample.sample, out)?;
+    fn place(&self, sample: SampleId) -> (u32, u64) {
+        (sample.dataset, sample.sample)
+    }
+
+    fn stretches(&self, dataset: u32, place: u64, _longest: u32, out: &mut Vec<Stretch>) -> Result<u64> {
+        self.block(dataset)?.stretches(place, out)?;
         Ok(0)
     }
 
