@@ -15,6 +15,8 @@ pub enum Owner {
     Batch(Arc<Lease<Core>>),
     /// Memory of its own.
     Own(AlignedBuffer),
+    /// A mask that batches share.
+    Shared(Arc<AlignedBuffer>),
 }
 
 /// A C-contiguous array. `numpy.asarray` makes a view of it, without copying, through
@@ -51,6 +53,8 @@ impl Array {
             Dtype::Int64 => "<i8",
             Dtype::Bool => "|b1",
             Dtype::Float16 => "<f2",
+            // numpy has none; `dtype` says what the bits are.
+            Dtype::BFloat16 => "<i2",
             Dtype::Float32 => "<f4",
         };
         let interface = PyDict::new(py);
@@ -63,6 +67,25 @@ impl Array {
             interface.set_item("shape", (self.rows, self.columns))?;
         }
         Ok(interface)
+    }
+
+    /// Name of the type of its numbers.
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        match self.dtype {
+            Dtype::Int32 => "int32",
+            Dtype::Int64 => "int64",
+            Dtype::Bool => "bool",
+            Dtype::Float16 => "float16",
+            Dtype::BFloat16 => "bfloat16",
+            Dtype::Float32 => "float32",
+        }
+    }
+
+    /// Whether other batches have the same memory.
+    #[getter]
+    fn shared(&self) -> bool {
+        matches!(self.owner, Owner::Shared(_))
     }
 
     /// Whether the memory is a batch's buffer, which goes back to the pool.

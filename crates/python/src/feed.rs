@@ -2,17 +2,21 @@
 
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_kernels::KernelError;
 use gristmill_kernels::feed::batch;
+use gristmill_kernels::feed::columns::Columns;
+use gristmill_kernels::feed::component::Component;
 use gristmill_kernels::feed::config::{Feed, FeedConfig};
 use gristmill_kernels::feed::fields::{Dtype, Field};
 use gristmill_kernels::feed::live::channel::Receiver;
 use gristmill_kernels::feed::live::protocol::greeting;
 use gristmill_kernels::feed::loader::{self, Request};
+use gristmill_kernels::feed::masks::Static;
 use gristmill_kernels::feed::pool::{AlignedBuffer, Slot};
 use gristmill_kernels::feed::state::Cursor;
 use pyo3::create_exception;
@@ -41,6 +45,12 @@ pub fn failed(error: KernelError) -> PyErr {
 fn read_config(config: &str) -> PyResult<FeedConfig> {
     serde_json::from_str(config)
         .map_err(|error| failed(KernelError::Option { name: "config".to_owned(), reason: error.to_string() }))
+}
+
+/// The different values of a column of the run's documents, as texts in their order.
+#[pyfunction]
+pub fn column_values(py: Python<'_>, run: &str, column: &str) -> PyResult<Vec<String>> {
+    py.detach(|| Columns::open(Path::new(run), None, true)?.distinct(column)).map_err(failed)
 }
 
 /// A loader.
@@ -98,6 +108,33 @@ impl Loader {
     fn epoch_batches(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         let epoch = self.loader.cursor().epoch;
         py.detach(|| self.loader.feed().plan.epoch_batches(epoch)).map_err(failed)
+    }
+
+    /// What is drawn from: place in the configuration, and samples.
+    #[getter]
+    fn components(&self) -> Vec<(u32, u64)> {
+        let count = |component: &Component| (component.number(), component.sequences());
+        self.loader.feed().components.iter().map(count).collect()
+    }
+
+    /// Memory of the largest batch.
+    #[getter]
+    fn batch_bytes(&self) -> usize {
+        self.loader.feed().batch_bytes
+    }
+
+    /// Takes the memory of batches from Python: address, bytes, and the object that keeps them where they are.
+    /// Nobody else may touch it before that object is let go.
+    fn lend(&self, blocks: Vec<(usize, usize, Py<PyAny>)>) -> PyResult<()> {
+        let lend = |(address, bytes, lender): (usize, usize, Py<PyAny>)| {
+            let at = NonNull::new(std::ptr::with_exposed_provenance_mut(address));
+            let at = at.ok_or_else(|| KernelError::internal("a buffer at address 0"))?;
+            // SAFETY: `gristmill/device.py`, the one caller, hands over zeroed memory that it maps for this and
+            // unmaps when the object goes, and keeps no reference of its own.
+            unsafe { AlignedBuffer::lent(at, bytes, Box::new(lender)) }
+        };
+        let memory: Result<_, KernelError> = blocks.into_iter().map(lend).collect();
+        memory.and_then(|memory| self.loader.lend(memory)).map_err(failed)
     }
 
     /// Samples of an epoch, of all ranks; `None` before it is known.
@@ -160,8 +197,19 @@ impl Batch {
             let at = NonNull::new(slot.matrices.address().as_ptr().wrapping_add(offset))?;
             return Some(Array::new(at, rows, columns, dtype, Owner::Batch(Arc::clone(&self.inner.lease))));
         }
+        if let Some(mask) = self.inner.alike(field) {
+            return self.shared(mask).ok();
+        }
         let memory = self.inner.make(field)?;
         Some(Array::new(memory.address(), rows, columns, dtype, Owner::Own(memory)))
+    }
+
+    /// A mask that batches of this shape share.
+    fn shared(&self, mask: Static) -> PyResult<Array> {
+        let making = &self.inner.feed().making;
+        let (rows, columns) = mask.extent(self.inner.filled.shape);
+        let memory = self.inner.shared(mask).map_err(failed)?;
+        Ok(Array::new(memory.address(), rows, Some(columns), mask.dtype(making), Owner::Shared(memory)))
     }
 }
 
@@ -177,6 +225,7 @@ impl Batch {
             "position_ids" => Field::PositionIds,
             "loss_mask" => Field::LossMask,
             "attention_mask" => Field::AttentionMask,
+            "causal_mask" => return self.shared(Static::Causal),
             "cu_seqlens" => return Ok(self.vector(&slot.ends, 0, filled.ends, Dtype::Int32)),
             "sample_ids" => return Ok(self.vector(&slot.samples, 0, filled.rows, Dtype::Int64)),
             "dataset_ids" => {

@@ -19,5 +19,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<cache::CacheEntry>()?;
     module.add_class::<cache::CacheMaker>()?;
     module.add_class::<feed::Loader>()?;
-    module.add_class::<feed::Batch>()
+    module.add_class::<feed::Batch>()?;
+    module.add_function(wrap_pyfunction!(feed::column_values, module)?)
 }

@@ -6,9 +6,10 @@ use super::config::Feed;
 use super::fields::Field;
 use super::gather::Filled;
 use super::loader::Core;
-use super::masks;
+use super::masks::{self, Static};
 use super::pool::{AlignedBuffer, Lease};
 use super::state::Cursor;
+use crate::error::Result;
 
 /// A batch whose memory is the caller's until its last view is gone.
 pub struct Batch {
@@ -33,6 +34,23 @@ impl Batch {
         let making = &self.feed().making;
         let (offsets, _) = making.layout(self.filled.rows * self.filled.shape.columns());
         making.fields.iter().zip(offsets).find(|(made, _)| **made == field).map(|(_, offset)| offset)
+    }
+
+    /// The mask that stands for a field of this batch and of all others of its shape; `None` when the field is
+    /// among those asked for, or has padding.
+    #[must_use]
+    pub fn alike(&self, field: Field) -> Option<Static> {
+        let full = self.filled.tokens == self.filled.positions;
+        let alike = field == Field::AttentionMask && full && self.offset(field).is_none();
+        alike.then_some(Static::Full(self.filled.rows))
+    }
+
+    /// A mask that batches of this shape share, made when it is first asked for.
+    ///
+    /// # Errors
+    /// As [`Static::make`].
+    pub fn shared(&self, mask: Static) -> Result<Arc<AlignedBuffer>> {
+        self.lease.home().shared(mask, self.filled.shape)
     }
 
     /// A field in memory of its own; `None` for tokens and labels, which take the shards to make.

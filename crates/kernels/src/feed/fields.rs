@@ -36,6 +36,8 @@ pub enum Dtype {
     Bool,
     /// IEEE 754, 16 bits.
     Float16,
+    /// The upper half of a `Float32`.
+    BFloat16,
     /// IEEE 754, 32 bits.
     Float32,
 }
@@ -46,7 +48,7 @@ impl Dtype {
     pub fn bytes(self) -> usize {
         match self {
             Self::Bool => 1,
-            Self::Float16 => 2,
+            Self::Float16 | Self::BFloat16 => 2,
             Self::Int32 | Self::Float32 => 4,
             Self::Int64 => 8,
         }
@@ -67,9 +69,16 @@ pub struct Dtypes {
     pub loss_mask: Dtype,
     /// Any.
     pub attention_mask: Dtype,
+    /// Any; added to scores where it is a float.
+    #[serde(default = "Dtypes::truth")]
+    pub causal_mask: Dtype,
 }
 
 impl Dtypes {
+    fn truth() -> Dtype {
+        Dtype::Bool
+    }
+
     /// Type of a field.
     #[must_use]
     pub fn of(&self, field: Field) -> Dtype {

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::config::{Feed, FeedConfig};
-use super::gather::{self, Filled, Scratch};
+use super::gather::{self, Filled, Scratch, Shape};
+use super::masks::Static;
 use super::order::{OrderCache, SampleId};
-use super::pool::{Home, Lease, Slot};
+use super::pool::{AlignedBuffer, Home, Lease, Slot};
 use super::state::{self, Cursor, GroupPlace};
 use super::stats::{Counters, Stats};
 use crate::error::{KernelError, Result};
@@ -46,6 +47,8 @@ pub struct Core {
     prefetch: usize,
     thread_count: usize,
     books: Mutex<Books>,
+    /// Masks that batches share, by what they are and positions of a row; the largest that was asked for.
+    masks: Mutex<BTreeMap<(&'static str, u32), Arc<AlignedBuffer>>>,
     /// The caller's own, for batches it makes itself.
     bench: Mutex<Workbench>,
     /// Signalled when a batch is ready or given up.
@@ -110,6 +113,7 @@ impl Loader {
             prefetch: config.prefetch,
             thread_count: if config.prefetch == 0 { 0 } else { config.threads },
             books: Mutex::default(),
+            masks: Mutex::default(),
             bench: Mutex::default(),
             ready: Condvar::new(),
             room: Condvar::new(),
@@ -125,6 +129,28 @@ impl Loader {
     /// Where the next batch begins.
     pub fn cursor(&self) -> Cursor {
         self.core.books().take.at
+    }
+
+    /// Takes the memory of its batches from somebody else: a buffer for each that can exist. Before the first
+    /// request.
+    ///
+    /// # Errors
+    /// `Option` when there are not as many as `buffers`, or one is too small; `Internal` when there was a
+    /// request.
+    pub fn lend(&self, memory: Vec<AlignedBuffer>) -> Result<()> {
+        let core = &self.core;
+        let needed = core.feed.batch_bytes;
+        if memory.len() != core.buffers || memory.iter().any(|buffer| buffer.bytes() < needed) {
+            let reason = format!("it takes {} buffers of {needed} bytes", core.buffers);
+            return Err(KernelError::Option { name: "pin_memory".to_owned(), reason });
+        }
+        let mut books = core.books();
+        if books.slots > 0 {
+            return Err(KernelError::internal("memory comes before the first request"));
+        }
+        books.slots = memory.len();
+        books.free.extend(memory.into_iter().map(|matrices| Slot { matrices, ..Slot::new(0) }));
+        Ok(())
     }
 
     /// The next batch, waiting up to `patience` for it.
@@ -288,6 +314,18 @@ impl Core {
         self.ready.notify_all();
         self.room.notify_all();
         more
+    }
+
+    /// A mask that batches share.
+    pub(super) fn shared(&self, mask: Static, shape: Shape) -> Result<Arc<AlignedBuffer>> {
+        let mut masks = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (key, making) = ((mask.name(), shape.length), &self.feed.making);
+        if let Some(known) = masks.get(&key).filter(|known| known.bytes() >= mask.bytes(making, shape)) {
+            return Ok(Arc::clone(known));
+        }
+        let made = Arc::new(mask.make(making, shape)?);
+        masks.insert(key, Arc::clone(&made));
+        Ok(made)
     }
 
     fn next(self: &Arc<Self>, patience: Duration) -> Result<Request> {

@@ -5,16 +5,23 @@
 //! back, so nothing that can still be read is ever overwritten.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::any::Any;
 use std::ptr::NonNull;
 
 use super::fields::ALIGNMENT;
+use crate::error::{KernelError, Result};
 
 /// Zeroed memory at a multiple of 64 bytes.
 #[derive(Debug)]
 pub struct AlignedBuffer {
     at: NonNull<u8>,
     bytes: usize,
+    /// Whose the memory is; `None` when it is the buffer's.
+    lender: Option<Lender>,
 }
+
+/// Keeps lent memory alive, until it is dropped.
+pub type Lender = Box<dyn Any + Send + Sync>;
 
 // SAFETY: the buffer owns its memory and hands out references under the borrow rules alone.
 unsafe impl Send for AlignedBuffer {}
@@ -30,6 +37,12 @@ pub unsafe trait Plain: Copy {}
 unsafe impl Plain for u8 {}
 // SAFETY: any two bytes are a u16.
 unsafe impl Plain for u16 {}
+/// The bits of a 16-bit float that is no `f16`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Half(pub u16);
+// SAFETY: it is a u16.
+unsafe impl Plain for Half {}
 // SAFETY: any four bytes are an f32.
 unsafe impl Plain for f32 {}
 // SAFETY: any four bytes are an i32.
@@ -45,7 +58,29 @@ impl AlignedBuffer {
         let layout = layout(bytes);
         // SAFETY: the layout's size is not zero.
         let at = unsafe { alloc_zeroed(layout) };
-        Self { at: NonNull::new(at).unwrap_or_else(|| handle_alloc_error(layout)), bytes }
+        Self { at: NonNull::new(at).unwrap_or_else(|| handle_alloc_error(layout)), bytes, lender: None }
+    }
+
+    /// A buffer in memory of somebody else's, which stays where it is until the lender is dropped.
+    ///
+    /// # Errors
+    /// `Option` when it is not at a multiple of 64 bytes.
+    ///
+    /// # Safety
+    /// The `bytes` bytes at `at` are initialised, nobody else reads or writes them while the buffer lives,
+    /// and they outlive the lender.
+    pub unsafe fn lent(at: NonNull<u8>, bytes: usize, lender: Lender) -> Result<Self> {
+        if !at.addr().get().is_multiple_of(ALIGNMENT) {
+            let reason = format!("a buffer at {at:?} is not at a multiple of {ALIGNMENT} bytes");
+            return Err(KernelError::Option { name: "pin_memory".to_owned(), reason });
+        }
+        Ok(Self { at, bytes, lender: Some(lender) })
+    }
+
+    /// Bytes there are.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Makes room for `bytes` bytes; what was in it is lost when it grows.
@@ -95,6 +130,9 @@ fn layout(bytes: usize) -> Layout {
 
 impl Drop for AlignedBuffer {
     fn drop(&mut self) {
+        if self.lender.is_some() {
+            return;
+        }
         // SAFETY: allocated in `new` with this layout, and freed once.
         unsafe { dealloc(self.at.as_ptr(), layout(self.bytes)) }
     }
@@ -183,6 +221,25 @@ mod tests {
             assert_eq!(buffer.address().as_ptr() as usize % ALIGNMENT, 0);
             assert!(buffer.slice_mut::<u8>(0, bytes).iter().all(|&byte| byte == 0));
         }
+    }
+
+    #[test]
+    fn lent_memory_goes_back_to_its_lender() {
+        let mut memory = Box::new([7_u64; 32]);
+        let skip = memory.as_ptr().align_offset(ALIGNMENT);
+        let at = NonNull::from(&mut memory[skip]).cast::<u8>();
+        let lender = std::sync::Arc::new(memory);
+        let held = || std::sync::Arc::strong_count(&lender);
+        // SAFETY: the numbers live as long as the lender, and nobody looks at them meanwhile.
+        let lend = |at| unsafe { AlignedBuffer::lent(at, 128, Box::new(std::sync::Arc::clone(&lender))) };
+        let mut buffer = lend(at).unwrap();
+        assert_eq!((held(), buffer.bytes(), buffer.address()), (2, 128, at));
+        assert_eq!(buffer.slice_mut::<i64>(64, 8), [7; 8]);
+        drop(buffer);
+        assert_eq!(held(), 1);
+        // SAFETY: as above; a start off the grid is refused.
+        let off = unsafe { at.add(8) };
+        assert_eq!(lend(off).unwrap_err().code(), "GM_CONFIG");
     }
 
     #[test]

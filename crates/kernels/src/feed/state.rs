@@ -39,6 +39,9 @@ struct Saved {
     samples: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     place: Option<GroupPlace>,
+    /// Rows of a global batch, which a loader that chose them by itself goes on with. Not of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    global_batch: Option<u64>,
     feed: Identity,
 }
 
@@ -48,7 +51,8 @@ struct Saved {
 /// `Internal` when the identity is no JSON.
 pub fn save(cursor: Cursor, place: Option<GroupPlace>, identity: &Identity) -> Result<String> {
     let Cursor { epoch, samples } = cursor;
-    let saved = Saved { version: VERSION, epoch, samples, place, feed: identity.clone() };
+    let feed = identity.clone();
+    let saved = Saved { version: VERSION, epoch, samples, place, global_batch: None, feed };
     serde_json::to_string(&saved).map_err(KernelError::internal)
 }
 
