@@ -10,15 +10,17 @@ from .batch import Batch
 from .cache import Cache, CacheStats
 from .errors import GristmillError
 from .loader import Loader
-from .options import BlockShuffle, Component, Mesh, Mixture, Pipeline, Stage
+from .options import AutoBatch, BlockShuffle, Component, Difficulty, Mesh, Mixture, Pipeline, Stage
 from .stats import Stats
 
 __all__ = [
+    "AutoBatch",
     "Batch",
     "BlockShuffle",
     "Cache",
     "CacheStats",
     "Component",
+    "Difficulty",
     "GristmillError",
     "Loader",
     "Mesh",

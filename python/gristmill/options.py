@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Union
 
 import numpy as np
 
-from .errors import GristmillError
+from . import _native
+from .batch import Batch
+from .errors import GristmillError, translated
 
 Path = Union[str, "os.PathLike[str]"]
+#: What a document has in a column.
+Value = Union[str, int, bool]
 FieldName = Literal[
     "tokens",
     "labels",
     "position_ids",
     "loss_mask",
     "attention_mask",
+    "causal_mask",
     "cu_seqlens",
     "max_seqlen",
     "sample_ids",
     "dataset_ids",
 ]
 
-#: The matrices, which can be made in the background, and what they are stored as when nothing is said.
+#: The matrices and what they are stored as when nothing is said.
 DTYPES = {
     "tokens": "int32",
     "labels": "int64",
     "position_ids": "int64",
     "loss_mask": "bool",
     "attention_mask": "bool",
+    "causal_mask": "bool",
 }
 
 
@@ -68,17 +74,20 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Component:
-    """A run in a mixture.
+    """A run in a mixture, or a part of one.
 
     Args:
         run: The run directory.
         weight: Its share of the samples, in any unit.
         tokens: How many tokens of it an epoch shall have; instead of weights, and for all components or none.
+        where: Draws only from documents with this value in a column of ``docs.parquet``, as in ``{"lang": "en"}``. A
+            packed sequence has the value that most of its tokens have.
     """
 
     run: Path
     weight: float | None = None
     tokens: int | None = None
+    where: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Several runs, drawn from in fixed shares.
+    """Several runs, or parts of one, drawn from in fixed shares.
 
     Without weights and token budgets shares follow the sizes, to the power of 1 / ``temperature``.
 
@@ -114,6 +123,101 @@ class Mixture:
     temperature: float | None = None
     tokens: int | None = None
     stages: Sequence[Stage] = ()
+
+    @classmethod
+    def by(
+        cls,
+        run: Path,
+        column: str,
+        weights: Mapping[Value, float] | Sequence[Value] | None = None,
+        *,
+        budgets: Mapping[Value, int] | None = None,
+        temperature: float | None = None,
+        tokens: int | None = None,
+        stages: Sequence[Stage] = (),
+    ) -> Mixture:
+        """One run, mixed by the values of a column of ``docs.parquet``; samples with other values are left out.
+
+        Args:
+            run: The run directory.
+            column: A column of texts, whole numbers or truths that the run's documents kept.
+            weights: A weight for each value; or the values, whose shares then follow their sizes; or nothing, for all
+                values there are, in their order as texts. 255 at most.
+            budgets: Instead: how many tokens of each value an epoch shall have.
+            temperature: As for runs.
+            tokens: As for runs.
+            stages: As for runs; weights in the order of the values.
+
+        Example:
+            >>> Mixture.by("runs/corpus", "lang", {"en": 0.7, "zh": 0.3})
+            >>> Mixture.by("runs/corpus", "lang", temperature=3.0)
+        """
+        if budgets is not None and weights is not None:
+            raise GristmillError("GM_CONFIG", "option 'mixture': give `weights` or `budgets`, one of them")
+        told: Sequence[tuple[Value, float | None]]
+        if budgets is not None:
+            components = [Component(run, tokens=own, where={column: value}) for value, own in budgets.items()]
+        else:
+            if isinstance(weights, Mapping):
+                told = list(weights.items())
+            elif weights is not None:
+                told = [(value, None) for value in weights]
+            else:
+                with translated():
+                    told = [(value, None) for value in _native.column_values(os.fspath(run), column)]
+            components = [Component(run, weight, where={column: value}) for value, weight in told]
+        return cls(components, temperature, tokens, stages)
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """Batches, or an order, by a number that each document has in a column of ``docs.parquet``.
+
+    A packed sequence has the mean over its tokens. Every document needs a number.
+
+    Args:
+        column: The column: a perplexity, a grade, a count.
+        limit: The numbers in a batch of one rank add up to no more, so that hard samples come in smaller batches. It
+            holds for the global batch, ``limit`` times ranks, which is dealt so that ranks get nearly the same; a
+            sample above it comes alone. ``batch_size`` or ``max_tokens`` bound the rows as ever.
+        bands: An epoch goes from the smallest numbers to the largest, in so many bands of about one size, each
+            shuffled by itself; 1 to 254. For one run; mixtures have stages.
+
+    Example:
+        >>> Loader("runs/corpus", batch_size=64, difficulty=Difficulty("grade", bands=16))
+    """
+
+    column: str
+    limit: float | None = None
+    bands: int | None = None
+
+
+@dataclass(frozen=True)
+class AutoBatch:
+    """A batch as large as memory allows, as ``batch_size``.
+
+    A sample takes the bytes of its row in the batch, known from fields and types, and what the model needs for it:
+    either stated, or measured by running ``step`` with batches of real samples. The largest size is searched for by
+    doubling and bisection. It is chosen when the loader is opened, and is part of the saved state, so that a resume
+    goes on with it.
+
+    Args:
+        budget: Bytes that batch and model may take; by default a share of the CUDA device, as PyTorch tells it.
+        share: That share.
+        sample_bytes: What the model needs for a sample.
+        step: Runs a training step with a batch, on the device. Its peak is measured by PyTorch, and running out of
+            the device's memory is caught. Without CUDA it returns the bytes that it took, and may raise MemoryError.
+        largest: The search ends here.
+
+    Example:
+        >>> Loader("runs/corpus", batch_size=AutoBatch(step=lambda batch: model(batch["tokens"]).backward()))
+    """
+
+    budget: int | None = None
+    share: float = 0.7
+    sample_bytes: int | None = None
+    step: Callable[[Batch], Any] | None = None
+    largest: int = 4096
 
 
 @dataclass(frozen=True)
@@ -159,13 +263,33 @@ def describe_runs(runs: Path | Mixture | Pipeline) -> dict[str, Any]:
         cache = {"cache": runs.cache_folder(), "cache_bytes": runs.cache_bytes}
         return {"datasets": [], "mixture": None, "pipeline": {"group": runs.group, **cache}}
     if not isinstance(runs, Mixture):
-        return {"datasets": [{"path": os.fspath(runs), "weight": None, "tokens": None}], "mixture": None}
-    datasets = [{"path": os.fspath(c.run), "weight": c.weight, "tokens": c.tokens} for c in runs.components]
+        return {"datasets": [_describe_component(Component(runs))], "mixture": None}
+    datasets = [_describe_component(component) for component in runs.components]
     stages = [{"after_tokens": stage.after_tokens, "weights": list(stage.weights)} for stage in runs.stages]
     return {
         "datasets": datasets,
         "mixture": {"temperature": runs.temperature, "tokens": runs.tokens, "stages": stages},
     }
+
+
+def _describe_component(component: Component) -> dict[str, Any]:
+    told = {"path": os.fspath(component.run), "weight": component.weight, "tokens": component.tokens, "part": None}
+    if component.where is None:
+        return told
+    if len(component.where) != 1:
+        raise GristmillError("GM_CONFIG", f"option 'where': {dict(component.where)} is not one column with one value")
+    ((column, value),) = component.where.items()
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return {**told, "part": {"column": column, "value": text}}
+
+
+def describe_difficulty(difficulty: Difficulty | None) -> dict[str, Any] | None:
+    """The part of the native configuration that says what a number of each document is for."""
+    if difficulty is None:
+        return None
+    if difficulty.bands is not None and not 1 <= difficulty.bands <= 254:
+        raise GristmillError("GM_CONFIG", f"option 'difficulty': bands are from 1 to 254, not {difficulty.bands}")
+    return {"column": difficulty.column, "limit": difficulty.limit, "bands": difficulty.bands}
 
 
 def describe_shuffle(shuffle: bool | BlockShuffle) -> dict[str, Any]:
@@ -185,7 +309,9 @@ def describe_dtypes(dtype: Any) -> dict[str, str]:
 
 
 def _dtype_name(field: str, dtype: Any) -> str:
-    known = ("int32", "int64") if DTYPES[field] != "bool" else ("bool", "int32", "int64", "float16", "float32")
+    known: tuple[str, ...] = ("int32", "int64")
+    if DTYPES[field] == "bool":
+        known = ("bool", *known, "float16", "bfloat16", "float32")
     try:
         name = str(dtype).removeprefix("torch.") if str(dtype).startswith("torch.") else str(np.dtype(dtype).name)
     except TypeError:
@@ -193,3 +319,26 @@ def _dtype_name(field: str, dtype: Any) -> str:
     if name not in known:
         raise GristmillError("GM_CONFIG", f"option 'dtype': {field} can be {', '.join(known)}, not {name}")
     return name
+
+
+def place(rank: int | None, world_size: int | None, mesh: Mesh | Mapping[str, int] | None) -> tuple[int, Mesh]:
+    """The rank, and the mesh it is in; what is not told is what the environment says."""
+    if mesh is not None and not isinstance(mesh, Mesh):
+        mesh = Mesh(**mesh)
+    if rank is None and world_size is None:
+        rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        if mesh is not None and "WORLD_SIZE" not in os.environ:
+            world_size = mesh.world_size
+    elif rank is None:
+        raise GristmillError("GM_CONFIG", "option 'world_size': it needs `rank` beside it")
+    elif world_size is None:
+        if mesh is None:
+            raise GristmillError("GM_CONFIG", "option 'rank': it needs `world_size` or `mesh` beside it")
+        world_size = mesh.world_size
+    if mesh is None:
+        return rank, Mesh(dp=world_size)
+    if mesh.world_size != world_size:
+        raise GristmillError(
+            "GM_CONFIG", f"option 'mesh': its axes multiply to {mesh.world_size}, the world has {world_size} ranks"
+        )
+    return rank, mesh

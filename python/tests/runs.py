@@ -1,4 +1,4 @@
-"""Writes a run directory with numpy alone, by docs/formats.md, so that the tests need nothing of the writer's."""
+"""Writes a run directory with numpy and pyarrow, by docs/formats.md, so that the tests need nothing of the writer's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xxhash
 
 BLOCK = 1 << 20
@@ -28,8 +30,13 @@ class Run:
     sequences: list[list[Document]]
     #: All documents, in their order.
     documents: list[Document]
+<<<<<<< HEAD
     #: What docs.parquet says of each, when it is there.
     rows: list[dict[str, Any]]
+=======
+    #: The document of each piece of each sequence, and the piece's ids.
+    pieces: list[list[tuple[int, int]]]
+>>>>>>> 91b8cd4 (Mix by columns, size batches by memory and copy to CUDA from Python)
 
 
 def entry(root: Path, name: str) -> dict[str, Any]:
@@ -77,9 +84,15 @@ def write_run(
     wide: bool = False,
     shards: int = 1,
     vocabulary: int = 60_000,
+<<<<<<< HEAD
     rows: list[dict[str, Any]] | None = None,
 ) -> Run:
     """A run of the documents in ``shards`` shards, packed to ``length``; with ``rows`` also their tables."""
+=======
+    columns: dict[str, list[Any]] | None = None,
+) -> Run:
+    """A run of the documents in ``shards`` shards, packed to ``length``; ``columns`` are kept of the documents."""
+>>>>>>> 91b8cd4 (Mix by columns, size batches by memory and copy to CUDA from Python)
     packed = pack(documents, length)
     (root / "shards").mkdir(parents=True)
     (root / f"packs/{length}").mkdir(parents=True)
@@ -96,16 +109,27 @@ def write_run(
         (root / name).write_bytes(flat.tobytes())
         index = f"shards/{shard:05}.idx"
         (root / index).write_bytes(megatron_index([len(document) for document in own], 4 if wide else 2))
+<<<<<<< HEAD
         files = [entry(root, name), entry(root, index)]
         if rows is not None:
             files.append(write_table(root, f"shards/{shard:05}.docs.parquet", [rows[number] for number in part]))
+=======
+        table = f"shards/{shard:05}.docs.parquet"
+        kept = {column: [values[number] for number in part] for column, values in (columns or {}).items()}
+        counts = pa.array([len(document) for document in own], pa.uint32())
+        # Small row groups, so that readers meet more than one.
+        pq.write_table(pa.table({"token_count": counts, **kept}), root / table, row_group_size=50)
+        files = [entry(root, name), entry(root, index), entry(root, table)]
+>>>>>>> 91b8cd4 (Mix by columns, size batches by memory and copy to CUDA from Python)
         listed.append({"name": f"{shard:05}", "rows": len(own), "tokens": offset, "files": files})
     pieces = np.array(
         [(starts[d][1] + start, starts[d][0], count) for own in packed for d, start, count in own], dtype=PIECE
     )
     names = [f"packs/{length}/{name}.npy" for name in ("pieces", "documents", "boundaries")]
     np.save(root / names[0], pieces)
-    np.save(root / names[1], np.array([d for own in packed for d, _, _ in own], "<u4"))
+    first_of = [int(part[0]) if len(part) else 0 for part in np.array_split(np.arange(len(documents)), shards)]
+    rows = [d - first_of[starts[d][0]] for own in packed for d, _, _ in own]
+    np.save(root / names[1], np.array(rows, "<u4"))
     np.save(root / names[2], np.cumsum([0, *(len(own) for own in packed)], dtype="<u8")[:-1])
     manifest = {
         "schemaVersion": 1,
@@ -124,6 +148,7 @@ def write_run(
     }
     (root / "manifest.json").write_text(json.dumps(manifest))
     sequences = [[documents[d][start : start + count] for d, start, count in own] for own in packed]
+<<<<<<< HEAD
     return Run(root, length, sequences, documents, rows or [])
 
 
@@ -153,6 +178,9 @@ def random_rows(documents: list[Document], seed: int = 0) -> list[dict[str, Any]
         }
         for number, document in enumerate(documents)
     ]
+=======
+    return Run(root, length, sequences, documents, [[(d, count) for d, _, count in own] for own in packed])
+>>>>>>> 91b8cd4 (Mix by columns, size batches by memory and copy to CUDA from Python)
 
 
 def random_documents(count: int, longest: int, seed: int = 0, vocabulary: int = 60_000) -> list[Document]:

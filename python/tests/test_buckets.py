@@ -126,8 +126,19 @@ def test_mixtures_have_buckets_too(small_run: Run, wide_run: Run) -> None:
     counts = [int((drawn == dataset).sum()) for dataset in (0, 1)]
     assert sum(counts) == loader.epoch_samples
     np.testing.assert_allclose(counts, sum(counts) / 2, rtol=0.3)
-    with pytest.raises(GristmillError, match="count full sequences"):
-        open_rank(Mixture(mixture.components, tokens=1000), batch_size=4)
+
+
+def test_token_budgets_have_buckets_too(small_run: Run, wide_run: Run) -> None:
+    """Budgets count the ids that are taken of a document, by their mean in each component."""
+    budgets = (30_000, 90_000)
+    components = [Component(run.path, tokens=tokens) for run, tokens in zip((small_run, wide_run), budgets, strict=True)]
+    taken = [[min(len(document), 32) for document in run.documents] for run in (small_run, wide_run)]
+    drawn = [0, 0]
+    with open_rank(Mixture(components), batch_size=4) as loader:
+        for batch in loader:
+            for dataset, sample in zip(batch["dataset_ids"].tolist(), batch["sample_ids"].tolist(), strict=True):
+                drawn[dataset] += taken[dataset][sample] if sample >= 0 else 0
+    np.testing.assert_allclose(drawn, budgets, rtol=0.03)
 
 
 def test_other_global_batches_refuse_a_state(small_run: Run) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from gristmill import Loader
+from gristmill import GristmillError, Loader
 from gristmill.options import FieldName
-from runs import Run
+from runs import Run, write_run
 
 ALL: tuple[FieldName, ...] = ("tokens", "labels", "position_ids", "loss_mask", "attention_mask")
 
@@ -73,6 +73,55 @@ def test_types_that_were_asked_for(small_run: Run, fields: tuple[FieldName, ...]
     with Loader(small_run.path, batch_size=2, as_numpy=True, fields=fields, dtype=dtype) as loader:
         batch = next(iter(loader))
         assert {name: batch[name].dtype.name for name in ALL} == {"tokens": "int32", **{**dtype, "position_ids": "int32"}}
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int32", "int64", "float16", "float32"])
+@pytest.mark.parametrize("cp", [1, 2])
+def test_causal_masks_are_made_once_for_a_length(small_run: Run, dtype: str, cp: int) -> None:
+    options: dict[str, Any] = {"as_numpy": True, "dtype": {"causal_mask": dtype}, "buckets": (8, 32)}
+    masks: dict[int, list[Any]] = {}
+    for rank in range(cp):
+        with Loader(small_run.path, batch_size=2, rank=rank, mesh={"cp": cp}, **options) as loader:
+            own: dict[int, Any] = {}
+            for batch in loader:
+                length = batch["tokens"].shape[1] * cp
+                mask = batch["causal_mask"]
+                assert mask is own.setdefault(length, mask)
+                assert not mask.flags.writeable
+            assert sorted(own) == [8, 32]
+            for length, mask in own.items():
+                masks.setdefault(length, []).append(mask)
+    for length, parts in masks.items():
+        mask = np.concatenate(parts)
+        seen = np.tril(np.ones((length, length), bool))
+        expected = np.where(seen, 0.0, -np.inf) if dtype.startswith("float") else seen
+        assert mask.dtype == dtype
+        np.testing.assert_array_equal(mask, expected.astype(dtype))
+
+
+def test_masks_without_padding_are_shared(small_run: Run) -> None:
+    with Loader(small_run.path, batch_size=1, as_numpy=True, fields=("tokens",)) as loader:
+        full = []
+        for batch in loader:
+            mask = batch["attention_mask"]
+            if batch.token_count == 32:
+                full.append(mask)
+                assert mask.all() and not mask.flags.writeable
+            else:
+                assert mask.sum() == batch.token_count and mask.flags.writeable
+    assert len(full) > 2 and all(mask is full[0] for mask in full)
+
+
+def test_a_causal_mask_may_be_too_large(tmp_path: Any) -> None:
+    run = write_run(tmp_path / "run", [[1, 2, 3]], 32)
+    with Loader(run.path, batch_size=1, as_numpy=True, buckets=(1 << 20,)) as loader:
+        with pytest.raises(GristmillError, match="more than a GiB"):
+            next(iter(loader))["causal_mask"]
+
+
+def test_numpy_has_no_bfloat16(small_run: Run) -> None:
+    with pytest.raises(GristmillError, match="numpy has no bfloat16"):
+        Loader(small_run.path, batch_size=2, as_numpy=True, dtype={"loss_mask": "bfloat16"})
 
 
 def test_fields_under_other_names(small_run: Run) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from gristmill import Loader
+from gristmill import AutoBatch, GristmillError, Loader
 from runs import Run, random_documents, write_run
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
@@ -42,6 +44,89 @@ def test_tensors_are_views_of_native_memory(run: Run) -> None:
         for _ in range(10):
             next(iter(loader))
         assert all(torch.equal(batch["tokens"], copy) for batch, copy in zip(held, copies, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.bool])
+def test_masks_have_the_type_that_was_asked_for(run: Run, dtype: torch.dtype) -> None:
+    names: Any = ("loss_mask", "attention_mask", "causal_mask")
+    told = dict.fromkeys(names, dtype)
+    with Loader(run.path, batch_size=4, seed=1, dtype=told, fields=("tokens", *names)) as loader:
+        with Loader(run.path, batch_size=4, seed=1, as_numpy=True) as other:
+            for batch, expected in zip(loader, other, strict=True):
+                for name in names[:2]:
+                    assert batch[name].dtype == dtype
+                    np.testing.assert_array_equal(batch[name].float().numpy(), expected[name])
+    causal = batch["causal_mask"]
+    assert causal.dtype == dtype
+    scores = torch.randn(32, 32)
+    seen = torch.ones(32, 32).tril().bool()
+    masked = scores.masked_fill(~causal, -torch.inf) if dtype == torch.bool else scores + causal.float()
+    assert torch.equal(masked, scores.masked_fill(~seen, -torch.inf))
+
+
+def test_attention_takes_the_causal_mask(run: Run) -> None:
+    attention = torch.nn.functional.scaled_dot_product_attention
+    query, key, value = torch.randn(3, 4, 2, 32, 8).unbind()
+    expected = attention(query, key, value, is_causal=True)
+    for dtype in ("bool", "float32"):
+        with Loader(run.path, batch_size=4, dtype={"causal_mask": dtype}) as loader:
+            batch, other = next(iter(loader)), next(iter(loader))
+            assert batch["causal_mask"] is other["causal_mask"]
+            torch.testing.assert_close(attention(query, key, value, attn_mask=batch["causal_mask"]), expected)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_without_a_device_it_is_said(run: Run) -> None:
+    for options in ({"pin_memory": True}, {"device": "cuda"}, {"batch_size": AutoBatch(sample_bytes=1000)}):
+        with pytest.raises(GristmillError, match="no CUDA device"):
+            Loader(run.path, **{"batch_size": 4, **options})
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_batches_arrive_on_the_device(run: Run) -> None:
+    fields = ("tokens", "labels", "cu_seqlens", "max_seqlen", "causal_mask")
+    with Loader(run.path, batch_size=4, seed=1, fields=fields) as loader:
+        expected = [{name: value.clone() for name, value in batch.items() if name != "max_seqlen"} for batch in loader]
+    for options in ({"device": "cuda"}, {"device": "cuda", "buffers": 2, "prefetch": 1}):
+        with Loader(run.path, batch_size=4, seed=1, fields=fields, **options) as loader:
+            got = list(loader)
+        for batch, own in zip(got, expected, strict=True):
+            for name, value in own.items():
+                assert batch[name].is_cuda and torch.equal(batch[name].cpu(), value)
+        assert got[0]["causal_mask"] is got[1]["causal_mask"]
+    with Loader(run.path, batch_size=4, seed=1, pin_memory=True) as loader:
+        assert next(iter(loader))["tokens"].is_pinned()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_a_batch_size_is_measured_on_the_device(run: Run) -> None:
+    def step(batch: Any) -> None:
+        torch.zeros(len(batch["tokens"]) << 20, dtype=torch.uint8, device="cuda").sum()
+
+    budget = torch.cuda.memory_allocated() + (100 << 20)
+    with Loader(run.path, batch_size=AutoBatch(budget, step=step)) as loader:
+        assert loader.batch_size is not None and 90 <= loader.batch_size <= 100
+
+
+RANK = """
+import sys
+import torch.distributed as distributed
+from gristmill import AutoBatch, Loader
+path, rank, store = sys.argv[1:]
+distributed.init_process_group("gloo", init_method="file://" + store, rank=int(rank), world_size=2)
+def step(batch):
+    if len(batch["tokens"]) > (9 if rank == "0" else 13):
+        raise MemoryError
+    return 0
+with Loader(path, batch_size=AutoBatch(10**9, step=step), rank=int(rank), world_size=2) as loader:
+    print(loader.batch_size)
+"""
+
+
+def test_ranks_agree_on_a_batch_size(run: Run, tmp_path: Path) -> None:
+    commands = [[sys.executable, "-c", RANK, os.fspath(run.path), str(rank), str(tmp_path / "store")] for rank in (0, 1)]
+    ranks = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    assert [rank.communicate(timeout=120)[0].split()[-1] for rank in ranks] == ["9", "9"]
 
 
 def test_a_data_loader_passes_batches_on(run: Run) -> None:

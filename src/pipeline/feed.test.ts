@@ -114,6 +114,21 @@ test('a mixture and length buckets are read as from Python', async () => {
   expect(await epochs(run, { maxTokens: 128, buckets: [8, 16, 32], seed: 7 })).toEqual(bucketed)
 })
 
+test('parts of a run and batches by difficulty are read as from Python', async () => {
+  const difficulty = { column: 'grade', limit: 25 }
+  const options = { batch_size: 8, buckets: [8, 16, 32], seed: 7, difficulty }
+  const byDifficulty = askOracle<Plain[]>('feed_batches.py', { folder: run, options, epochs: 1 })
+  expect(new Set(byDifficulty.map((batch) => batch.sample_ids.length)).size).toBeGreaterThan(2)
+  expect(await epochs(run, { batchSize: 8, buckets: [8, 16, 32], seed: 7, difficulty })).toEqual(byDifficulty)
+  const rising = { batch_size: 4, seed: 7, difficulty: { column: 'grade', bands: 3 } }
+  const inBands = askOracle<Plain[]>('feed_batches.py', { folder: run, options: rising, epochs: 1 })
+  expect(await epochs(run, { batchSize: 4, seed: 7, difficulty: rising.difficulty })).toEqual(inBands)
+  const ask = { folder: run, options: { batch_size: 4, seed: 7 }, epochs: 1, by: 'lang' }
+  const mixed = askOracle<Plain[]>('feed_batches.py', ask)
+  const components = ['en', 'zh'].map((value) => ({ run, where: { column: 'lang', value } }))
+  expect(await epochs({ components }, { batchSize: 4, seed: 7 })).toEqual(mixed)
+})
+
 describe('memory', () => {
   test('what is held keeps its bytes, what is disposed goes back', async () => {
     using opened = feed(run, { batchSize: 4, seed: 7, buffers: 6 })
