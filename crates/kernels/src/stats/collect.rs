@@ -15,7 +15,8 @@ use crate::error::Result;
 use crate::formats::shard_file::FinishedFile;
 use crate::text::count::code_points;
 use crate::text::segment::Split;
-use crate::text::words::{Cut, Span, words_of};
+use crate::text::spans::Span;
+use crate::text::words::{Cut, words_of};
 
 /// What is counted.
 #[derive(Debug, Clone, Deserialize)]
