@@ -1,4 +1,5 @@
 //! The cache of arrays.
+#![expect(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
 
 use std::path::PathBuf;
 use std::ptr::NonNull;
