@@ -59,10 +59,7 @@ const SEEKABLE = new Set(['parquet', 'arrow', 'megatron'])
 function sourcePart({ name, extensions, options }) {
   const names = extensions.map(code).join(', ')
   const packed = `, each also with ${code('.gz')}, ${code('.zst')} or ${code('.zstd')} behind it`
-  return [
-    `Extensions: ${names}${SEEKABLE.has(name) ? '' : packed}.`,
-    ...optionLines(schemaOf(options)),
-  ].join('\n')
+  return [`Extensions: ${names}${SEEKABLE.has(name) ? '' : packed}.`, ...optionLines(schemaOf(options))].join('\n')
 }
 
 /** @param {import('../../src/sinks/sink.js').SinkFormat} sink */

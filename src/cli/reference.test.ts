@@ -18,7 +18,15 @@ const read = (name: string): string => readFileSync(docs(name), 'utf8')
 test('docs/cli.md has the commands and flags of the program', () => {
   const nothing = (): Promise<number> => Promise.resolve(0)
   const data = { run: nothing, explain: nothing, inspect: nothing, verify: nothing, feed: nothing, feeder: nothing }
-  const engine = { ...data, why: nothing, diff: nothing, export: nothing, cache: nothing, steps: nothing, init: nothing }
+  const engine = {
+    ...data,
+    why: nothing,
+    diff: nothing,
+    export: nothing,
+    cache: nothing,
+    steps: nothing,
+    init: nothing,
+  }
   const planner = { planTrain: nothing, planServe: nothing, planLint: nothing, planScore: nothing, planBatch: nothing }
   const program = createProgram({ ...engine, ...planner }, () => undefined)
   const generated = program

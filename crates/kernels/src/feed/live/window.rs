@@ -442,7 +442,7 @@ mod tests {
         let window = live.samples(cursor, &mut samples)?;
         let mut stretches = Vec::new();
         for sample in samples.iter().flatten() {
-            window.stretches(*sample, 2, &mut stretches)?;
+            window.stretches(sample.dataset, sample.sample, 2, &mut stretches)?;
         }
         let next = live.next(cursor);
         live.release(next);
