@@ -15,6 +15,19 @@ import xxhash
 BLOCK = 1 << 20
 PIECE = np.dtype([("token_offset", "<u8"), ("shard", "<u4"), ("length", "<u4")])
 
+#: A documents table with columns of every kind.
+DOCUMENT_ROW = pa.schema(
+    {
+        "id": pa.string(),
+        "position": pa.uint64(),
+        "token_count": pa.uint32(),
+        "score": pa.float64(),
+        "lang": pa.string(),
+        "good": pa.bool_(),
+        "marks": pa.list_(pa.int64()),
+    }
+)
+
 Document = list[int]
 #: (document, first token, tokens)
 Piece = tuple[int, int, int]
@@ -30,13 +43,10 @@ class Run:
     sequences: list[list[Document]]
     #: All documents, in their order.
     documents: list[Document]
-<<<<<<< HEAD
     #: What docs.parquet says of each, when it is there.
     rows: list[dict[str, Any]]
-=======
     #: The document of each piece of each sequence, and the piece's ids.
     pieces: list[list[tuple[int, int]]]
->>>>>>> 91b8cd4 (Mix by columns, size batches by memory and copy to CUDA from Python)
 
 
 def entry(root: Path, name: str) -> dict[str, Any]:
@@ -84,15 +94,10 @@ def write_run(
     wide: bool = False,
     shards: int = 1,
     vocabulary: int = 60_000,
-<<<<<<< HEAD
+    columns: dict[str, list[Any]] | None = None,
     rows: list[dict[str, Any]] | None = None,
 ) -> Run:
-    """A run of the documents in ``shards`` shards, packed to ``length``; with ``rows`` also their tables."""
-=======
-    columns: dict[str, list[Any]] | None = None,
-) -> Run:
-    """A run of the documents in ``shards`` shards, packed to ``length``; ``columns`` are kept of the documents."""
->>>>>>> 91b8cd4 (Mix by columns, size batches by memory and copy to CUDA from Python)
+    """A run of the documents in ``shards`` shards, packed to ``length``; ``columns`` or ``rows`` are kept of the documents."""
     packed = pack(documents, length)
     (root / "shards").mkdir(parents=True)
     (root / f"packs/{length}").mkdir(parents=True)
@@ -109,18 +114,15 @@ def write_run(
         (root / name).write_bytes(flat.tobytes())
         index = f"shards/{shard:05}.idx"
         (root / index).write_bytes(megatron_index([len(document) for document in own], 4 if wide else 2))
-<<<<<<< HEAD
-        files = [entry(root, name), entry(root, index)]
-        if rows is not None:
-            files.append(write_table(root, f"shards/{shard:05}.docs.parquet", [rows[number] for number in part]))
-=======
         table = f"shards/{shard:05}.docs.parquet"
-        kept = {column: [values[number] for number in part] for column, values in (columns or {}).items()}
-        counts = pa.array([len(document) for document in own], pa.uint32())
+        if rows is not None:
+            kept = pa.Table.from_pylist([rows[number] for number in part], DOCUMENT_ROW)
+        else:
+            values = {column: [whole[number] for number in part] for column, whole in (columns or {}).items()}
+            kept = pa.table({"token_count": pa.array([len(document) for document in own], pa.uint32()), **values})
         # Small row groups, so that readers meet more than one.
-        pq.write_table(pa.table({"token_count": counts, **kept}), root / table, row_group_size=50)
+        pq.write_table(kept, root / table, row_group_size=50)
         files = [entry(root, name), entry(root, index), entry(root, table)]
->>>>>>> 91b8cd4 (Mix by columns, size batches by memory and copy to CUDA from Python)
         listed.append({"name": f"{shard:05}", "rows": len(own), "tokens": offset, "files": files})
     pieces = np.array(
         [(starts[d][1] + start, starts[d][0], count) for own in packed for d, start, count in own], dtype=PIECE
@@ -128,8 +130,8 @@ def write_run(
     names = [f"packs/{length}/{name}.npy" for name in ("pieces", "documents", "boundaries")]
     np.save(root / names[0], pieces)
     first_of = [int(part[0]) if len(part) else 0 for part in np.array_split(np.arange(len(documents)), shards)]
-    rows = [d - first_of[starts[d][0]] for own in packed for d, _, _ in own]
-    np.save(root / names[1], np.array(rows, "<u4"))
+    places = [d - first_of[starts[d][0]] for own in packed for d, _, _ in own]
+    np.save(root / names[1], np.array(places, "<u4"))
     np.save(root / names[2], np.cumsum([0, *(len(own) for own in packed)], dtype="<u8")[:-1])
     manifest = {
         "schemaVersion": 1,
@@ -148,19 +150,8 @@ def write_run(
     }
     (root / "manifest.json").write_text(json.dumps(manifest))
     sequences = [[documents[d][start : start + count] for d, start, count in own] for own in packed]
-<<<<<<< HEAD
-    return Run(root, length, sequences, documents, rows or [])
-
-
-def write_table(root: Path, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """A documents table with columns of every kind."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    kinds = {"id": pa.string(), "position": pa.uint64(), "token_count": pa.uint32(), "score": pa.float64()}
-    fields = {**kinds, "lang": pa.string(), "good": pa.bool_(), "marks": pa.list_(pa.int64())}
-    pq.write_table(pa.Table.from_pylist(rows, pa.schema(fields)), root / name)
-    return entry(root, name)
+    in_pieces = [[(d, count) for d, _, count in own] for own in packed]
+    return Run(root, length, sequences, documents, rows or [], in_pieces)
 
 
 def random_rows(documents: list[Document], seed: int = 0) -> list[dict[str, Any]]:
@@ -178,9 +169,6 @@ def random_rows(documents: list[Document], seed: int = 0) -> list[dict[str, Any]
         }
         for number, document in enumerate(documents)
     ]
-=======
-    return Run(root, length, sequences, documents, [[(d, count) for d, _, count in own] for own in packed])
->>>>>>> 91b8cd4 (Mix by columns, size batches by memory and copy to CUDA from Python)
 
 
 def random_documents(count: int, longest: int, seed: int = 0, vocabulary: int = 60_000) -> list[Document]:
