@@ -228,7 +228,7 @@ export class RunDirectory {
     }
   }
 
-  /** Writes the parameters that steps found in the data; called after `publish`, which they depend on nothing of. */
+  /** Writes the parameters that steps found in the data, under their final names. */
   async writeFitted(parameters: ReadonlyMap<string, Uint8Array>): Promise<NonNullable<Manifest['fitted']>> {
     const files: NonNullable<Manifest['fitted']>[number][] = []
     for (const [step, bytes] of parameters) {
