@@ -290,12 +290,12 @@ class Loader:
             size = json.loads(text)["global_batch"]
         except (ValueError, LookupError, TypeError):
             return self._chosen  # what is no state is refused by who reads it
-        ranks = self._config["mesh"]["dp"]
+        ranks: int = self._config["mesh"]["dp"]
         if self._chosen is None:
             return None
         if not isinstance(size, int) or size < 1 or size % ranks != 0:
             raise GristmillError("GM_FEED_STATE", f"its global batch of {size} cannot be cut for {ranks} ranks")
-        return int(size) // ranks
+        return size // ranks
 
     def stats(self) -> Stats:
         """What was measured since the first batch was asked for."""

@@ -41,7 +41,7 @@ def mover(device: Any, statics: Statics, as_numpy: bool | None) -> Mover | None:
     """What copies batches to a device; ``None`` when they stay in the memory of the host."""
     if device is None:
         return None
-    if not wants_torch(as_numpy):
+    if as_numpy:
         raise GristmillError("GM_CONFIG", "option 'device': numpy arrays stay in the memory of the host")
     torch = cuda("device")
     wanted = torch.device(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -163,10 +164,7 @@ def test_lent_memory_must_fit(small_run: Run) -> None:
 
 @pytest.mark.parametrize("options", [{"pin_memory": True}, {"device": "cuda"}])
 def test_without_cuda_it_is_refused(small_run: Run, options: dict[str, Any]) -> None:
-    try:
-        import torch
-    except ImportError:
-        torch = None  # type: ignore[assignment]
+    torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
     if torch is not None and torch.cuda.is_available():
         pytest.skip("there is a CUDA device here; python/tests_torch copies to it")
     with pytest.raises(GristmillError, match="GM_CONFIG") as caught:
