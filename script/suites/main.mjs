@@ -5,7 +5,8 @@ import { performance } from 'node:perf_hooks'
 import { runCommand } from './run-command.mjs'
 import { SUITES } from './suites.mjs'
 
-const wanted = process.argv.slice(2)
+const all = process.argv[2] === '--torch'
+const wanted = process.argv.slice(all ? 3 : 2)
 const unknown = wanted.filter((name) => SUITES.every((suite) => suite.name !== name))
 if (unknown.length > 0) {
   console.error(`script/test: no suite '${unknown[0]}'; there are: ${SUITES.map((suite) => suite.name).join(', ')}`)
@@ -14,7 +15,7 @@ if (unknown.length > 0) {
 
 const results = []
 for (const suite of SUITES.filter(({ name, onRequest }) =>
-  wanted.length === 0 ? !onRequest : wanted.includes(name),
+  wanted.length === 0 ? all || !onRequest : wanted.includes(name),
 )) {
   console.log(`\n==> ${suite.name}: ${suite.command.join(' ')}`)
   const started = performance.now()

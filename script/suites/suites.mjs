@@ -18,7 +18,7 @@ const cargo = ['--release', '--locked', '--target', host]
  * @property {string} name
  * @property {readonly string[]} command
  * @property {number} timeoutMs
- * @property {boolean} [onRequest] Runs when it is named, and not with everything.
+ * @property {boolean} [onRequest] Runs when it is named and with `--torch`, else not.
  * @property {(ok: boolean, output: string) => import('./count.mjs').Count} count
  */
 
@@ -52,7 +52,7 @@ export const SUITES = [
     count: countPytest,
   },
   {
-    // PyTorch and its libraries are several GB: too much to install in every run. `script/setup --torch` does.
+    // PyTorch and its libraries are several GB: too much to install wherever somebody tests. CI does.
     name: 'python-torch',
     command: ['.venv/bin/python', '-m', 'pytest', '-c', PYPROJECT, 'python/tests_torch'],
     timeoutMs: 5 * MINUTE,
