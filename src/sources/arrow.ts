@@ -17,7 +17,7 @@ import {
   type Block,
   type FileColumn,
 } from '../kernels/columnar.js'
-import { Group } from './byte-splits.js'
+import { groupSplits } from './byte-splits.js'
 import { columnsOfFiles, selectColumns, unknownColumns } from './file-columns.js'
 import {
   handOut,
@@ -51,19 +51,7 @@ export const arrow: SourceFormat = {
     const large = files.filter((file) => file.size > WHOLE_BYTES)
     const cuts = await mapConcurrent(large, CONCURRENT_FILES, (file) => cutFile(file, context))
     const byFile = new Map(large.map((file, index) => [file, cuts[index] as Split[]]))
-    const splits: Split[] = []
-    const group = new Group(splits)
-    for (const file of files) {
-      const cut = byFile.get(file)
-      if (cut === undefined) {
-        group.add(file, file.size)
-      } else {
-        group.close()
-        splits.push(...cut)
-      }
-    }
-    group.close()
-    return splits
+    return groupSplits(files.map((file) => ({ file, bytes: file.size, cut: byFile.get(file) })))
   },
 
   columns(files, options, context) {

@@ -108,8 +108,31 @@ export function byteRanges(file: InputFile, { alignBytes }: SplitRule): Split[] 
   return splits
 }
 
+/** A file with its bytes of rows, about, and the splits it was cut into, if it was. */
+export interface CutFile {
+  readonly file: InputFile
+  readonly bytes: number
+  readonly cut?: readonly Split[] | undefined
+}
+
+/** Splits in the order of the files: files that were not cut are grouped. */
+export function groupSplits(files: Iterable<CutFile>): Split[] {
+  const splits: Split[] = []
+  const group = new Group(splits)
+  for (const { file, bytes, cut } of files) {
+    if (cut === undefined) {
+      group.add(file, bytes)
+    } else {
+      group.close()
+      splits.push(...cut)
+    }
+  }
+  group.close()
+  return splits
+}
+
 /** Small files on their way into one split. */
-export class Group {
+class Group {
   readonly #out: (Split | SequentialFile)[]
   #pieces: Piece[] = []
   #bytes = 0

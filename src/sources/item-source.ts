@@ -11,7 +11,7 @@ import type { Batch, Columns } from '../kernels/batch.js'
 import type { FileColumn, Selection } from '../kernels/columnar.js'
 import { type ItemFormat, ItemReader } from '../kernels/items.js'
 import type { RangeStart } from '../kernels/readers.js'
-import { estimate, Group } from './byte-splits.js'
+import { estimate, groupSplits } from './byte-splits.js'
 import { splitName } from './compression.js'
 import { columnsOfSchemas } from './file-columns.js'
 import { handOut } from './file-read.js'
@@ -45,11 +45,7 @@ export function defineItemSource(source: ItemSource): SourceFormat {
 
     async plan(files) {
       refusePipe(files, source.name)
-      const splits: Split[] = []
-      const group = new Group(splits)
-      for (const file of files) group.add(file, estimate(file, splitName(file.path).compression))
-      group.close()
-      return splits
+      return groupSplits(files.map((file) => ({ file, bytes: estimate(file, splitName(file.path).compression) })))
     },
 
     async columns(files, options, context) {

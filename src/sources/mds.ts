@@ -12,7 +12,7 @@ import type { Batch, Columns } from '../kernels/batch.js'
 import type { FileColumn } from '../kernels/columnar.js'
 import { ItemReader, MDS_START_BYTES, mdsHead } from '../kernels/items.js'
 import type { RangeStart } from '../kernels/readers.js'
-import { estimate, Group, SPLIT_BYTES } from './byte-splits.js'
+import { estimate, groupSplits, SPLIT_BYTES } from './byte-splits.js'
 import { splitName } from './compression.js'
 import { columnsOfFiles, selectColumns, unknownColumns } from './file-columns.js'
 import { locate, rejectFile, type StoredFile, unlessDamaged } from './file-read.js'
@@ -41,19 +41,9 @@ export const mds: SourceFormat = {
     const large = shards.filter((file) => file.size > WHOLE_BYTES && compressionOf(file) === 'never')
     const cuts = await mapConcurrent(large, CONCURRENT_FILES, (file) => cutShard(file, indexes, context))
     const byFile = new Map(large.map((file, index) => [file, cuts[index] as Split[]]))
-    const splits: Split[] = []
-    const group = new Group(splits)
-    for (const file of shards) {
-      const cut = byFile.get(file)
-      if (cut === undefined) {
-        group.add(file, estimate(file, splitName(file.path).compression))
-      } else {
-        group.close()
-        splits.push(...cut)
-      }
-    }
-    group.close()
-    return splits
+    return groupSplits(
+      shards.map((file) => ({ file, bytes: estimate(file, splitName(file.path).compression), cut: byFile.get(file) })),
+    )
   },
 
   async columns(files, options, context) {

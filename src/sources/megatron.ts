@@ -9,7 +9,7 @@ import { mapConcurrent } from '../core/concurrent.js'
 import { GristmillError } from '../core/errors.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import { MegatronFile, megatronHeadBytes } from '../kernels/megatron-file.js'
-import { Group, SPLIT_BYTES } from './byte-splits.js'
+import { type CutFile, groupSplits, SPLIT_BYTES } from './byte-splits.js'
 import { columnsOfFiles, selectColumns } from './file-columns.js'
 import { handOut, locate, rejectFile, type StoredFile, unlessDamaged } from './file-read.js'
 import { refusePipe } from './item-source.js'
@@ -28,19 +28,7 @@ export const megatron: SourceFormat = {
 
   async plan(files, _options, context) {
     refusePipe(files, 'megatron')
-    const cuts = await mapConcurrent(files, CONCURRENT_FILES, (file) => cutFile(file, context))
-    const splits: Split[] = []
-    const group = new Group(splits)
-    for (const { file, bytes, cut } of cuts) {
-      if (cut === undefined) {
-        group.add(file, bytes)
-      } else {
-        group.close()
-        splits.push(...cut)
-      }
-    }
-    group.close()
-    return splits
+    return groupSplits(await mapConcurrent(files, CONCURRENT_FILES, (file) => cutFile(file, context)))
   },
 
   columns(files, options, context) {
@@ -82,10 +70,7 @@ async function openFile({ file, store, key }: StoredFile, context: Pick<PlanCont
 }
 
 /** The file as what it and its `.bin` are, and splits of it by documents where that is large. */
-async function cutFile(
-  file: InputFile,
-  context: PlanContext,
-): Promise<{ readonly file: InputFile; readonly bytes: number; readonly cut: Split[] | undefined }> {
+async function cutFile(file: InputFile, context: PlanContext): Promise<CutFile> {
   context.signal.throwIfAborted()
   const bin = await context.stores.locate(binUrl(file))
   const entry = await bin.store.stat(bin.key)

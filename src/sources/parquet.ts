@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { mapConcurrent } from '../core/concurrent.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import { PARQUET_TAIL_BYTES, ParquetFile, parquetFooterLength } from '../kernels/columnar.js'
-import { Group, SPLIT_BYTES } from './byte-splits.js'
+import { groupSplits, SPLIT_BYTES } from './byte-splits.js'
 import { columnsOfFiles, selectColumns, unknownColumns } from './file-columns.js'
 import {
   handOut,
@@ -42,19 +42,7 @@ export const parquet: SourceFormat = {
     const large = files.filter((file) => file.size > WHOLE_BYTES)
     const cuts = await mapConcurrent(large, CONCURRENT_FOOTERS, (file) => cutFile(file, options, context))
     const byFile = new Map(large.map((file, index) => [file, cuts[index] as Split[]]))
-    const splits: Split[] = []
-    const group = new Group(splits)
-    for (const file of files) {
-      const cut = byFile.get(file)
-      if (cut === undefined) {
-        group.add(file, file.size * EXPANSION)
-      } else {
-        group.close()
-        splits.push(...cut)
-      }
-    }
-    group.close()
-    return splits
+    return groupSplits(files.map((file) => ({ file, bytes: file.size * EXPANSION, cut: byFile.get(file) })))
   },
 
   columns(files, options, context) {
