@@ -2,6 +2,7 @@
  * A cache of arrays on disk, to look at, prune and verify. What is in it is made and read by Rust and by Python
  * (python/gristmill/cache.py); crates/kernels/src/cache has the design.
  */
+import { GristmillError } from '../core/errors.js'
 import type { NativeCache, NativeCacheContents } from '../../native/index.js'
 import { addon, native } from './native.js'
 
@@ -17,7 +18,13 @@ export class Cache {
 
   /** Opens a cache that exists; what dead processes left unfinished is cleared. */
   static existing(folder: string): Cache {
-    return new Cache(native(() => addon.NativeCache.existing(folder)))
+    try {
+      return new Cache(native(() => addon.NativeCache.existing(folder)))
+    } catch (cause) {
+      if (!(cause instanceof GristmillError) || cause.code !== 'GM_CONFIG') throw cause
+      const hint = 'name the folder that a Cache or a Pipeline of the Python package was given'
+      throw new GristmillError('GM_CONFIG', cause.message, { cause, hint })
+    }
   }
 
   contents(): CacheContents {

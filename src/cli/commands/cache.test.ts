@@ -60,5 +60,6 @@ test('a folder that is no cache is left alone', async () => {
   const { exitCode, stderr } = await gristmill(['cache', folder, '--prune', '0'])
   expect(exitCode).toBe(2)
   expect(stderr).toContain(`error GM_CONFIG: option 'path': ${folder} is no cache of Gristmill`)
+  expect(stderr).toContain('hint: name the folder that a Cache')
   expect(readdirSync(folder)).toEqual([])
 })
