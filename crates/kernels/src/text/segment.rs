@@ -261,38 +261,33 @@ impl Unicode<'_> {
             let (code_point, length) = decode(self.bytes, open.at);
             let kind = self.table.of(code_point);
             let class = kind.word_break();
-            let joins = match (open.last, class) {
-                (Break::Other, _) if open.at == open.start => true,
-                (_, Break::Extend) => true, // WB4
-                (last, class) if binds(last) && binds(class) => pair_joins(last, class),
-                (last, class) => {
-                    (open.joiner && kind.is(PICTOGRAPH))
-                        || self.separator_joins(last, class, open.at + length)
-                }
+            let joined = match (open.last, class) {
+                (Break::Other, _) if open.at == open.start => Some(class),
+                (last, Break::Extend) => Some(last), // WB4
+                (last, class) if binds(last) && binds(class) => pair_joins(last, class).then_some(class),
+                (_, class) if open.joiner && kind.is(PICTOGRAPH) => Some(class),
+                (last, class) => self.separator_joins(last, class, open.at + length),
             };
-            if !joins {
-                return;
-            }
+            let Some(last) = joined else { return };
             open.flags |= seen(kind);
             open.continued += length - 1;
             open.at += length;
             open.joiner = code_point == JOINER;
-            if class != Break::Extend {
-                open.last = class;
-            }
+            open.last = last;
         }
     }
 
-    /// Whether a separator between two letters or digits belongs to the word: rules WB6 to `WB7c`, WB11, WB12.
-    fn separator_joins(&self, last: Break, class: Break, after: usize) -> bool {
+    /// What decides about the character after this one, if this one belongs to the word as a separator between two
+    /// letters or digits or as the second of them: rules WB6 to `WB7c`, WB11, WB12.
+    fn separator_joins(&self, last: Break, class: Break, after: usize) -> Option<Break> {
         let letter = matches!(last, Break::Letter | Break::Hebrew);
-        match class {
+        let joins = match class {
             Break::MidLetter | Break::MidNumLet | Break::SingleQuote
                 if letter && matches!(self.next_class(after), Break::Letter | Break::Hebrew) =>
             {
                 true
             }
-            Break::SingleQuote if last == Break::Hebrew => true,
+            Break::SingleQuote if last == Break::Hebrew => return Some(Break::Other), // `WB7a`: it ends the word.
             Break::DoubleQuote => last == Break::Hebrew && self.next_class(after) == Break::Hebrew,
             Break::MidNum | Break::MidNumLet | Break::SingleQuote => {
                 last == Break::Numeric && self.next_class(after) == Break::Numeric
@@ -303,7 +298,8 @@ impl Unicode<'_> {
             }
             Break::Numeric => matches!(last, Break::MidNum | Break::MidNumLet | Break::SingleQuote),
             _ => false,
-        }
+        };
+        joins.then_some(class)
     }
 
     /// Class of the first character from `at` that is no `Extend`.
@@ -452,6 +448,7 @@ mod tests {
             unicode("中文字 カタカナ ひら 한국어 עברית’ \"1️⃣\" a\u{200d}🙂"),
             ["中", "文", "字", "カタカナ", "ひ", "ら", "한국어", "עברית", "1️⃣", "a\u{200d}🙂"]
         );
+        assert_eq!(unicode("א'3 א'ב צה\"ל 3'א"), ["א'", "3", "א'ב", "צה\"ל", "3", "א"]);
         assert!(unicode("🙂 — … 🇩🇪 !!!").is_empty());
     }
 
@@ -482,6 +479,9 @@ mod tests {
             // Where the two differ by design: scripts cut by dictionary; a mark belongs to a symbol before it there.
             // And the cedilla, which joins words since Unicode 17, the version there; ours is that of regex-syntax.
             prop_assume!(!text.chars().any(|c| matches!(c as u32, 0xb8 | 0xe00..=0xeff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x19e0..=0x19ff | 0xa9e0..=0xa9fe | 0xaa60..=0xaa7f)));
+            // It also forgets, at a pictograph after a joiner, what came before the joiner and that 🅰 is a letter.
+            let pictograph = |c: char| Characters::table().of(c as u32).is(PICTOGRAPH);
+            prop_assume!(!text.split('\u{200d}').skip(1).any(|after| after.starts_with(pictograph)));
             let core = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
             let expected: Vec<String> = text.unicode_words().map(core).collect();
             let got: Vec<String> = unicode(&text).into_iter().map(core).collect();
