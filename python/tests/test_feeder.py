@@ -208,22 +208,24 @@ def test_a_forked_child_of_the_trainer_does_not_keep_the_feeder(text: Text) -> N
     trainer = start_trainer(text.file, program)
     assert trainer.stdout is not None
     trainer.stdout.readline()
-    children = [
+    feeders = processes_of(text)
+    forked = {
         int(entry.name)
         for entry in Path("/proc").iterdir()
         if entry.name.isdigit() and (entry / "stat").read_text().rpartition(")")[2].split()[1] == str(trainer.pid)
-    ]
-    feeders = [pid for pid in children if b"feeder" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    } - set(feeders)
     trainer.kill()
     trainer.wait()
     trainer.stdout.close()
     try:
+        assert feeders
         deadline = time.monotonic() + AT_ONCE
-        while Path(f"/proc/{feeders[0]}").exists() and time.monotonic() < deadline:
+        while (left := processes_of(text)) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert not Path(f"/proc/{feeders[0]}").exists()
+        assert not left
     finally:
-        for pid in set(children) - set(feeders):
+        assert forked
+        for pid in forked:
             os.kill(pid, signal.SIGKILL)
 
 

@@ -245,6 +245,6 @@ function tell(socket: number, error: unknown): void {
   try {
     sendMessage(socket, { kind: 'failed', code, message: known.message, hint })
   } catch {
-    // The loader is gone, and the error goes to the standard error in any case.
+    end() // The loader is gone, most often because it had enough; nobody is to read of a broken pipe.
   }
 }
