@@ -69,6 +69,8 @@ struct Books {
     /// Made, or failed, by number.
     done: BTreeMap<u64, Result<(Slot, Filled)>>,
     in_flight: usize,
+    /// A thread found no memory for the next batch and waits for some to come back.
+    starved: bool,
     closed: bool,
     started: Option<Instant>,
     last: Option<Instant>,
@@ -386,9 +388,18 @@ impl Core {
         if let Some(live) = &self.feed.live {
             live.release(books.take.at);
         }
+        let few = self.is_low(&books);
         drop(books);
-        self.room.notify_one();
+        if few {
+            self.room.notify_one();
+        }
         Batch { lease: Arc::new(Lease::new(slot, Arc::clone(self))), filled, at }
+    }
+
+    /// Whether a thread is to be woken: not for each batch, but for half of what may lie ahead at once. And one more
+    /// with every batch that is taken while there are that few, so that a fast trainer has them all at work.
+    fn is_low(&self, books: &Books) -> bool {
+        books.done.len() + books.in_flight <= self.prefetch / 2
     }
 
     fn after(&self, ticket: Ticket) -> Ticket {
@@ -409,7 +420,10 @@ impl Core {
                 books.slots += 1;
                 Slot::new(self.feed.batch_bytes)
             }
-            None => return None,
+            None => {
+                books.starved = true;
+                return None;
+            }
         };
         let ticket = books.claim;
         books.claim = self.after(ticket);
@@ -486,7 +500,10 @@ impl Home for Core {
             return; // the memory is freed here
         }
         books.free.push(slot);
+        let wake = std::mem::take(&mut books.starved) && self.is_low(&books);
         drop(books);
-        self.room.notify_one();
+        if wake {
+            self.room.notify_one();
+        }
     }
 }
