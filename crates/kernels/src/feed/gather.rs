@@ -1,7 +1,10 @@
 //! Copies the sequences of one batch out of the shards, making each field on the way.
 //!
-//! One pass over each row: ids are widened straight from the mapped shard into the tokens, and again,
-//! from the cache they are then in, into the labels.
+//! First all rows are laid out, then each is made in one pass: ids are widened straight from the mapped shard into
+//! the tokens, and again, from the cache they are then in, into the labels. A shuffled row is seldom in a cache before;
+//! so looking up where rows lie is not mixed with copying them, and the rows next to be copied are asked for ahead.
+
+use std::ops::Range;
 
 use super::component::Component;
 use super::dataset::{Ids, Stretch};
@@ -10,6 +13,9 @@ use super::masks;
 use super::order::SampleId;
 use super::pool::{Plain, Segment, Slot, bytes_of};
 use crate::error::Result;
+
+/// Ids that are asked for ahead: half a microsecond of copying and more, several times what memory takes to answer.
+const AHEAD: u64 = 4096;
 
 /// The shape of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,9 +60,28 @@ pub struct Filled {
 /// Memory used again for each batch.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Those of all rows.
     stretches: Vec<Stretch>,
+    rows: Vec<Row>,
     /// The number that batches give for each sample's run, and the sample's place there.
     places: Vec<(u32, u64)>,
+}
+
+/// What one row is made of: the dataset, `None` for a row of padding; the ends of its stretches, segments and ids
+/// among those of all rows.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    dataset: Option<u32>,
+    stretches: usize,
+    segments: usize,
+    ids: u64,
+}
+
+impl Scratch {
+    /// Where the ids of a row come from; `before` is the row before it.
+    fn source<'a>(&'a self, origin: &'a dyn Samples, before: Row, row: Row) -> Source<'a> {
+        Source { origin, dataset: row.dataset, stretches: &self.stretches[before.stretches..row.stretches] }
+    }
 }
 
 /// Where samples lie.
@@ -110,16 +135,47 @@ pub fn fill(
     scratch.places.clear();
     scratch.places.extend(samples.iter().map(|sample| sample.map_or((0, 0), |sample| origin.place(sample))));
     write_samples(slot, samples, &scratch.places);
+    let mut filled = lay_out(slot, origin, samples, shape, scratch)?;
+    let mut ahead = scratch.rows.iter();
+    let mut asked = Row { dataset: None, stretches: 0, segments: 0, ids: 0 };
+    let mut before = asked;
+    for (number, &row) in scratch.rows.iter().enumerate() {
+        while asked.ids < before.ids + AHEAD
+            && let Some(&next) = ahead.next()
+        {
+            scratch.source(origin, asked, next).ask(shape);
+            asked = next;
+        }
+        let source = scratch.source(origin, before, row);
+        for (&field, &offset) in making.fields.iter().zip(&offsets) {
+            let offset = offset + number * shape.columns() * making.dtype_of(field).bytes();
+            write_row(slot, offset, field, before.segments..row.segments, source, making, shape)?;
+        }
+        before = row;
+    }
+    filled.ends = slot.segments.len() + 1;
+    filled.longest = slot.segments.iter().map(|segment| segment.length).max().unwrap_or(0);
+    write_ends(slot);
+    Ok(filled)
+}
+
+/// Looks up what each row is made of.
+fn lay_out(
+    slot: &mut Slot,
+    origin: &dyn Samples,
+    samples: &[Option<SampleId>],
+    shape: Shape,
+    scratch: &mut Scratch,
+) -> Result<Filled> {
+    let Scratch { stretches, rows, places } = scratch;
+    stretches.clear();
+    rows.clear();
     let mut filled = Filled { rows: samples.len(), shape, ..Filled::default() };
-    for (row, sample) in samples.iter().enumerate() {
-        scratch.stretches.clear();
-        let first_segment = slot.segments.len();
-        let mut ids = 0;
+    for (sample, &(_, place)) in samples.iter().zip(&*places) {
+        let (first, mut ids) = (stretches.len(), 0);
         if let Some(sample) = sample {
-            let (_, place) = scratch.places[row];
-            filled.truncated +=
-                origin.stretches(sample.dataset, place, shape.length, &mut scratch.stretches)?;
-            for stretch in scratch.stretches.iter().filter(|stretch| stretch.length > 0) {
+            filled.truncated += origin.stretches(sample.dataset, place, shape.length, stretches)?;
+            for stretch in stretches[first..].iter().filter(|stretch| stretch.length > 0) {
                 slot.segments.push(Segment { length: stretch.length, padding: false });
                 ids += stretch.length;
             }
@@ -130,16 +186,13 @@ pub fn fill(
         }
         filled.tokens += u64::from(ids);
         filled.positions += u64::from(shape.length);
-        let dataset = sample.map(|sample| sample.dataset);
-        let source = Source { origin, dataset, stretches: &scratch.stretches };
-        for (&field, &offset) in making.fields.iter().zip(&offsets) {
-            let offset = offset + row * shape.columns() * making.dtype_of(field).bytes();
-            write_row(slot, offset, field, first_segment, source, making, shape)?;
-        }
+        rows.push(Row {
+            dataset: sample.map(|sample| sample.dataset),
+            stretches: stretches.len(),
+            segments: slot.segments.len(),
+            ids: filled.tokens,
+        });
     }
-    filled.ends = slot.segments.len() + 1;
-    filled.longest = slot.segments.iter().map(|segment| segment.length).max().unwrap_or(0);
-    write_ends(slot);
     Ok(filled)
 }
 
@@ -148,7 +201,7 @@ fn write_row(
     slot: &mut Slot,
     offset: usize,
     field: Field,
-    first_segment: usize,
+    of_row: Range<usize>,
     source: Source<'_>,
     making: &Making,
     shape: Shape,
@@ -165,7 +218,7 @@ fn write_row(
         }
         (Field::Labels, _) => labels(matrices.slice_mut::<i64>(offset, width), source, making, shape),
         _ => {
-            masks::write(matrices, offset, field, &segments[first_segment..], making, shape);
+            masks::write(matrices, offset, field, &segments[of_row], making, shape);
             Ok(())
         }
     }
@@ -227,6 +280,32 @@ impl<'a> Source<'a> {
             start += stretch.length;
             part
         })
+    }
+
+    /// Asks the memory for the ids.
+    fn ask(self, shape: Shape) {
+        let Some(dataset) = self.dataset else { return };
+        for Part { stretch, from, to, .. } in self.parts(shape) {
+            // What cannot be read is told when it is.
+            if let Ok(Ids::U16(bytes) | Ids::I32(bytes)) = self.origin.ids(dataset, stretch, from, to - from)
+            {
+                prefetch(bytes);
+            }
+        }
+    }
+}
+
+/// Asks the memory for the beginning of each page of `bytes`; the rest of a page follows by itself once it is read.
+fn prefetch(bytes: &[u8]) {
+    const PAGE: usize = 4096;
+    const LINE: usize = 64;
+    #[cfg(target_arch = "x86_64")]
+    for page in bytes.chunks(PAGE) {
+        for line in page[..page.len().min(4 * LINE)].chunks(LINE) {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: SSE is part of x86-64, and a prefetch is a hint that reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 }
 
