@@ -13,21 +13,28 @@
 //! Where documents have a cost of their own (a column of how difficult they are), a batch also ends before
 //! its costs add up to more than a limit; it is then sorted and dealt by cost, and its rows are as many as it
 //! takes.
+//!
+//! A window has tens of thousands of documents, too many to look up between two batches. So whoever gets a batch
+//! looks up some documents of the window that comes next.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use super::global_batch::{Bucket, GlobalBatch};
+use super::global_batch::{Cutter, Document, Draft};
 use super::order::{Order, OrderCache, SampleId};
 use super::permutation::{Permutation, derive};
 use super::state::Cursor;
 use crate::error::Result;
 
-/// Windows have at least this many documents: enough that leftovers hardly matter, looked up in a few
-/// milliseconds.
+/// Windows have at least this many documents: enough that leftovers hardly matter.
 const LEAST_WINDOW: u64 = 1 << 14;
 
 /// Windows that are kept: threads work on the last one and the next.
 const KEPT: usize = 4;
+
+/// How much sooner than needed the next window is looked up, for those who find another one at it.
+const SOONER: usize = 2;
 
 /// Tells the lengths of documents.
 pub trait Lengths: Send + Sync + std::fmt::Debug {
@@ -46,27 +53,14 @@ pub trait Lengths: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// Batches of up to this length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bucket {
-    /// Positions of a row.
-    pub length: u32,
-    /// Rows of a batch of one rank.
-    pub rows: u32,
-}
-
 /// The batches of one feed, by length.
 #[derive(Debug)]
 pub struct Buckets {
     order: Order,
     lengths: Arc<dyn Lengths>,
-    /// From the shortest to the longest.
-    sizes: Vec<Bucket>,
+    cutter: Cutter,
     seed: u64,
-    ranks: u64,
     accumulate: u64,
-    /// The most that the costs in a global batch add up to.
-    limit: Option<f64>,
     /// Documents of a window.
     window: u64,
     made: Mutex<Made>,
@@ -74,44 +68,33 @@ pub struct Buckets {
 
 #[derive(Debug, Default)]
 struct Made {
-    cache: OrderCache,
-    windows: VecDeque<(u64, u64, Arc<Window>)>,
+    windows: VecDeque<Arc<Window>>,
     /// Batches of the epoch that was last asked about.
     epoch: Option<(u64, u64)>,
 }
 
+/// An epoch, and the number of a window in it.
+type Place = (u64, u64);
+
 /// The global batches of a window, in their order.
-pub type Window = Vec<GlobalBatch>;
-
-/// A document on its way into a batch.
-#[derive(Debug, Clone, Copy)]
-struct Document {
-    length: u32,
-    /// Its length, where batches have no limit.
-    cost: f64,
-    sample: SampleId,
+#[derive(Debug)]
+struct Window {
+    place: Place,
+    batches: Vec<Draft>,
+    /// The window that comes next, until it is taken.
+    next: Mutex<Option<Sorting>>,
 }
 
-/// What all ranks get in one step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GlobalBatch {
-    /// Positions of a row.
-    pub length: u32,
-    /// Rows of each rank.
-    pub rows: u32,
-    /// The documents, from the costliest (the longest) to the cheapest; fewer than rows × ranks in the last of a window.
-    pub samples: Vec<SampleId>,
-}
-
-impl GlobalBatch {
-    /// What one of `ranks` ranks gets: a row each, `None` where there is no document left.
-    pub fn deal(&self, rank: u64, ranks: u64, out: &mut Vec<Option<SampleId>>) {
-        out.clear();
-        out.extend((0..u64::from(self.rows)).map(|round| {
-            let place = if round.is_multiple_of(2) { rank } else { ranks - 1 - rank };
-            self.samples.get((round * ranks + place) as usize).copied()
-        }));
-    }
+/// A window whose documents are being looked up.
+#[derive(Debug)]
+struct Sorting {
+    place: Place,
+    /// Positions that are left.
+    left: std::ops::Range<u64>,
+    by_bucket: Vec<Vec<Document>>,
+    cache: OrderCache,
+    /// Cut when the last document is there.
+    batches: Vec<Draft>,
 }
 
 impl Buckets {
@@ -132,7 +115,8 @@ impl Buckets {
         let largest = sizes.iter().map(|bucket| u64::from(bucket.rows) * ranks).max().unwrap_or(1);
         // A multiple, so that there are never more batches than documents.
         let window = LEAST_WINDOW.max(32 * largest).next_multiple_of(accumulate);
-        Self { order, lengths, sizes, seed, ranks, accumulate, limit, window, made: Mutex::default() }
+        let cutter = Cutter { sizes, ranks, limit };
+        Self { order, lengths, cutter, seed, accumulate, window, made: Mutex::default() }
     }
 
     /// The order that is cut.
@@ -144,7 +128,8 @@ impl Buckets {
     /// Length and rows of each global batch, which a resume must not change.
     #[must_use]
     pub fn global(&self) -> Vec<(u32, u64)> {
-        self.sizes.iter().map(|bucket| (bucket.length, u64::from(bucket.rows) * self.ranks)).collect()
+        let Cutter { sizes, ranks, .. } = &self.cutter;
+        sizes.iter().map(|bucket| (bucket.length, u64::from(bucket.rows) * ranks)).collect()
     }
 
     /// Batches of each rank in an epoch. It looks at the length of every document of the epoch, once.
@@ -157,11 +142,16 @@ impl Buckets {
             return Ok(batches);
         }
         let mut batches = 0;
-        for window in 0..self.order.epoch_samples().div_ceil(self.window) {
-            batches += self.make(epoch, window, &mut made.cache)?.len() as u64;
+        for window in 0..self.windows() {
+            batches += self.finish(self.start((epoch, window)))?.len() as u64;
         }
         made.epoch = Some((epoch, batches));
         Ok(batches)
+    }
+
+    /// Windows of an epoch.
+    fn windows(&self) -> u64 {
+        self.order.epoch_samples().div_ceil(self.window)
     }
 
     /// The same place, written in one way: past the end of a window is the start of the next, past the end
@@ -169,18 +159,22 @@ impl Buckets {
     #[must_use]
     pub fn settle(&self, cursor: Cursor) -> Cursor {
         let Cursor { epoch, samples } = cursor;
-        if samples >= self.order.epoch_samples().next_multiple_of(self.window) {
+        let (window, number) = (samples / self.window, samples % self.window);
+        if window >= self.windows() {
             return Cursor { epoch: epoch + 1, samples: 0 };
         }
-        let (window, number) = (samples / self.window, samples % self.window);
-        match self.window(epoch, window) {
-            Ok(batches) if number >= batches.len() as u64 => {
-                let next = (window + 1) * self.window;
-                let over = next >= self.order.epoch_samples();
-                if over { Cursor { epoch: epoch + 1, samples: 0 } } else { Cursor { epoch, samples: next } }
+        match self.window((epoch, window)) {
+            Ok(found) if number >= found.batches.len() as u64 => {
+                let (epoch, window) = self.after((epoch, window));
+                Cursor { epoch, samples: window * self.window }
             }
             _ => cursor,
         }
+    }
+
+    /// The window that comes next.
+    fn after(&self, (epoch, window): Place) -> Place {
+        if window + 1 < self.windows() { (epoch, window + 1) } else { (epoch + 1, 0) }
     }
 
     /// The global batch at a settled cursor; an empty one elsewhere.
@@ -188,96 +182,92 @@ impl Buckets {
     /// # Errors
     /// As [`Lengths::length`].
     pub fn global_batch(&self, cursor: Cursor) -> Result<GlobalBatch> {
-        let window = self.window(cursor.epoch, cursor.samples / self.window)?;
-        let batch = window.get((cursor.samples % self.window) as usize).cloned();
-        Ok(batch.unwrap_or_else(|| self.blank()))
+        let window = self.window((cursor.epoch, cursor.samples / self.window))?;
+        self.look_ahead(&window);
+        let batch = window.batches.get((cursor.samples % self.window) as usize);
+        Ok(batch.map_or_else(|| self.blank().sorted(), Draft::sorted))
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A batch of padding alone.
-    fn blank(&self) -> GlobalBatch {
-        let Bucket { length, rows } = self.sizes[0];
-        GlobalBatch { length, rows, samples: Vec::new() }
+    fn blank(&self) -> Draft {
+        Draft::blank(self.cutter.sizes[0])
     }
 
-    fn window(&self, epoch: u64, window: u64) -> Result<Arc<Window>> {
+    fn window(&self, place: Place) -> Result<Arc<Window>> {
         let mut made = self.made();
-        let known = made.windows.iter().find(|(e, w, _)| (*e, *w) == (epoch, window));
-        if let Some((_, _, batches)) = known {
-            return Ok(Arc::clone(batches));
+        if let Some(known) = made.windows.iter().find(|window| window.place == place) {
+            return Ok(Arc::clone(known));
         }
-        let batches = Arc::new(self.make(epoch, window, &mut made.cache)?);
+        let begun = made.windows.iter().find_map(|window| {
+            let mut next = window.next.lock().unwrap_or_else(PoisonError::into_inner);
+            next.take_if(|next| next.place == place)
+        });
+        let batches = self.finish(begun.unwrap_or_else(|| self.start(place)))?;
+        let next = Mutex::new(Some(self.start(self.after(place))));
+        let window = Arc::new(Window { place, batches, next });
         if made.windows.len() == KEPT {
             made.windows.pop_front();
         }
-        made.windows.push_back((epoch, window, Arc::clone(&batches)));
-        Ok(batches)
+        made.windows.push_back(Arc::clone(&window));
+        Ok(window)
     }
 
-    fn make(&self, epoch: u64, window: u64, cache: &mut OrderCache) -> Result<Window> {
-        let mut by_bucket: Vec<Vec<Document>> = vec![Vec::new(); self.sizes.len()];
-        for position in window * self.window..(window + 1) * self.window {
-            let Some(sample) = self.order.sample(epoch, position, cache) else { break };
+    /// Looks up a batch's share of the documents of the next window, unless somebody else is at it.
+    fn look_ahead(&self, window: &Window) {
+        let Ok(mut next) = window.next.try_lock() else { return };
+        let share = SOONER * (self.window as usize).div_ceil(window.batches.len().max(1));
+        // What cannot be looked up is told to whoever needs the window.
+        if next.as_mut().is_some_and(|next| self.look_up(next, share).is_err()) {
+            *next = None;
+        }
+    }
+
+    fn start(&self, (epoch, window): Place) -> Sorting {
+        let end = ((window + 1) * self.window).min(self.order.epoch_samples());
+        Sorting {
+            place: (epoch, window),
+            left: window * self.window..end,
+            by_bucket: vec![Vec::new(); self.cutter.sizes.len()],
+            cache: OrderCache::default(),
+            batches: Vec::new(),
+        }
+    }
+
+    /// Puts up to so many documents into their buckets, and cuts those when it was the last.
+    fn look_up(&self, sorting: &mut Sorting, documents: usize) -> Result<()> {
+        for position in sorting.left.by_ref().take(documents) {
+            let Some(sample) = self.order.sample(sorting.place.0, position, &mut sorting.cache) else {
+                break;
+            };
             let length = self.lengths.length(sample)?;
-            let cost = if self.limit.is_some() { self.lengths.cost(sample)? } else { length.into() };
-            let bucket = self.sizes.partition_point(|bucket| bucket.length < length);
-            by_bucket[bucket.min(self.sizes.len() - 1)].push(Document { length, cost, sample });
+            let limited = self.cutter.limit.is_some();
+            let cost = if limited { self.lengths.cost(sample)? } else { length.into() };
+            sorting.by_bucket[self.cutter.bucket_of(length)].push(Document { length, cost, sample });
         }
-        let mut batches = Window::new();
-        let mut left = Vec::new();
-        for (bucket, own) in self.sizes.iter().zip(by_bucket) {
-            let mut documents = left;
-            documents.extend(own);
-            left = self.cut(*bucket, documents, &mut batches);
+        if sorting.left.is_empty() && sorting.batches.is_empty() {
+            sorting.batches = self.cut(sorting.place, std::mem::take(&mut sorting.by_bucket));
         }
-        if !left.is_empty() {
-            batches.push(self.batch(self.smallest_for(&left), left));
-        }
-        let order = Permutation::new(batches.len() as u64, derive(self.seed, &[0x6275_636b, epoch, window]));
-        let mut batches: Window =
-            (0..batches.len()).map(|at| batches[order.at(at as u64) as usize].clone()).collect();
+        Ok(())
+    }
+
+    fn finish(&self, mut sorting: Sorting) -> Result<Vec<Draft>> {
+        self.look_up(&mut sorting, usize::MAX)?;
+        Ok(sorting.batches)
+    }
+
+    /// The batches of a window.
+    fn cut(&self, (epoch, window): Place, by_bucket: Vec<Vec<Document>>) -> Vec<Draft> {
+        let mut drafts: Vec<_> = self.cutter.cut(by_bucket).into_iter().map(Some).collect();
+        let order = Permutation::new(drafts.len() as u64, derive(self.seed, &[0x6275_636b, epoch, window]));
+        let places = 0..drafts.len() as u64;
+        let mut batches: Vec<_> =
+            places.filter_map(|place| drafts[order.at(place) as usize].take()).collect();
         let whole = batches.len().next_multiple_of(self.accumulate as usize);
         batches.resize_with(whole, || self.blank());
-        Ok(batches)
-    }
-
-    /// Cuts documents into global batches as they come, and gives back those that do not fill the last one.
-    fn cut(&self, bucket: Bucket, documents: Vec<Document>, batches: &mut Window) -> Vec<Document> {
-        let global = (u64::from(bucket.rows) * self.ranks) as usize;
-        let mut open: Vec<Document> = Vec::new();
-        let mut cost = 0.0;
-        for document in documents {
-            let over = self.limit.is_some_and(|limit| cost + document.cost > limit) && !open.is_empty();
-            if over || open.len() == global {
-                batches.push(self.batch(bucket, std::mem::take(&mut open)));
-                cost = 0.0;
-            }
-            cost += document.cost;
-            open.push(document);
-        }
-        if open.len() == global {
-            batches.push(self.batch(bucket, std::mem::take(&mut open)));
-        }
-        open
-    }
-
-    fn batch(&self, Bucket { length, rows }: Bucket, mut documents: Vec<Document>) -> GlobalBatch {
-        documents.sort_by(|one, other| other.cost.total_cmp(&one.cost));
-        let needed = (documents.len() as u64).div_ceil(self.ranks) as u32;
-        let rows = if self.limit.is_some() { needed } else { rows };
-        GlobalBatch { length, rows, samples: documents.into_iter().map(|document| document.sample).collect() }
-    }
-
-    /// The smallest bucket that holds all of `documents` in one global batch.
-    fn smallest_for(&self, documents: &[Document]) -> Bucket {
-        let longest = documents.iter().map(|document| document.length).max().unwrap_or(0);
-        let fits = |bucket: &&Bucket| {
-            bucket.length >= longest && u64::from(bucket.rows) * self.ranks >= documents.len() as u64
-        };
-        self.sizes.iter().find(fits).copied().unwrap_or(self.sizes[self.sizes.len() - 1])
+        batches
     }
 }
 
@@ -301,7 +291,9 @@ mod tests {
 
     /// As `buckets`, with batches whose costs, which are the lengths, add up to `limit` at most.
     fn limited(lengths: &[u32], rows: u32, ranks: u32, limit: f64) -> Buckets {
-        Buckets { limit: Some(limit), ..buckets(lengths, &[rows / ranks; 4], ranks, 1) }
+        let mut buckets = buckets(lengths, &[rows / ranks; 4], ranks, 1);
+        buckets.cutter.limit = Some(limit);
+        buckets
     }
 
     fn epoch(buckets: &Buckets) -> Vec<GlobalBatch> {

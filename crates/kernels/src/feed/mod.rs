@@ -17,6 +17,7 @@ pub mod dataset;
 pub mod documents;
 pub mod fields;
 pub mod gather;
+pub mod global_batch;
 pub mod live;
 pub mod loader;
 pub(crate) mod manifest;
