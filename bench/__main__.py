@@ -76,16 +76,22 @@ def run_scenario(session: Session, scenario: Scenario, rounds: int) -> report.Re
     failures: dict[str, str] = {}
     for number in range(1, rounds + 1):
         for side in scenario.sides:
+            if side.of in failures:
+                failures[side.name] = failures[side.of]
             if side.name in failures:
                 continue
             try:
-                measured, reading = run_side(session, side)
+                if side.of is None:
+                    measured, reading = run_side(session, side)
+                else:
+                    measured, _ = runs[side.of][-1]
+                    reading = side.read(measured)
             except (RuntimeError, OSError, LookupError, ValueError) as error:
                 failures[side.name] = f"{type(error).__name__}: {error}"
                 print(f"  round {number}  {side.name}: {failures[side.name]}", flush=True)
                 continue
             runs[side.name].append((measured, reading))
-            print(f"  round {number}  {side.name}: {report.figure(reading.value, scenario.unit)}", flush=True)
+            print(f"  round {number}  {side.name}: {report.figure(reading.value, side.unit or scenario.unit)}", flush=True)
     result = report.Result(scenario=scenario, runs=runs, failures=failures)
     print(report.table(result), flush=True)
     return result

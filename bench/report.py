@@ -25,6 +25,11 @@ class Result:
         """The side's values, a round each."""
         return [reading.value for _, reading in self.runs[side]]
 
+    def unit(self, side: str) -> str:
+        """What the side's values are."""
+        own = next(one.unit for one in self.scenario.sides if one.name == side)
+        return own or self.scenario.unit
+
 
 def figure(value: float, unit: str) -> str:
     """A value with its unit."""
@@ -39,7 +44,7 @@ def table(result: Result) -> str:
         if values := result.values(side.name):
             peak = max(measured.peak_bytes for measured, _ in result.runs[side.name]) / 1e6
             spread = (min(values), median(values), max(values))
-            rows.append((side.name, *(figure(value, scenario.unit) for value in spread), f"{peak:.0f}"))
+            rows.append((side.name, *(figure(value, result.unit(side.name)) for value in spread), f"{peak:.0f}"))
     lines = columns(rows)
     lines += [f"  {comparison_line(result, comparison)}" for comparison in scenario.comparisons]
     lines += [f"  note: {side.name}: {side.note}" for side in scenario.sides if side.note]
@@ -57,11 +62,12 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def comparison_values(result: Result, comparison: Comparison) -> list[float]:
-    """The figure of each round: the side's value, over the other side's of the same round."""
+    """The figure of each round: the side's value, over the other side's of the same round or less it."""
     values = result.values(comparison.side)
     if comparison.over is None:
         return values
-    return [value / over for value, over in zip(values, result.values(comparison.over), strict=False)]
+    pairs = zip(values, result.values(comparison.over), strict=False)
+    return [value - over if comparison.less else value / over for value, over in pairs]
 
 
 def comparison_line(result: Result, comparison: Comparison) -> str:
@@ -69,8 +75,9 @@ def comparison_line(result: Result, comparison: Comparison) -> str:
     values = comparison_values(result, comparison)
     if not values:
         return f"{comparison.label}: not measured"
-    unit = result.scenario.unit if comparison.over is None else "×"
-    shape = (lambda value: figure(value, unit)) if comparison.over is None else (lambda value: f"{value:.2f}{unit}")
+    is_ratio = comparison.over is not None and not comparison.less
+    unit = result.unit(comparison.side)
+    shape = (lambda value: f"{value:.2f}×") if is_ratio else (lambda value: figure(value, unit))
     line = f"{comparison.label}: {shape(median(values))} ({shape(min(values))} to {shape(max(values))})"
     if comparison.target is None:
         return line
@@ -135,7 +142,7 @@ def raw_rows(result: Result) -> list[dict[str, object]]:
             "side": side.name,
             "round": number,
             "value": reading.value,
-            "unit": result.scenario.unit,
+            "unit": result.unit(side.name),
             "wallSeconds": measured.wall_seconds,
             "userSeconds": measured.user_seconds,
             "systemSeconds": measured.system_seconds,

@@ -42,17 +42,23 @@ class Side:
     """Deleted before every run."""
     note: str = ""
     """In what way the comparison is unfair to, or favours, this side."""
+    of: str | None = None
+    """A side before it whose runs are read once more, another way, instead of running the command again."""
+    unit: str | None = None
+    """Where it is not the scenario's."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure to reach: the ratio of two sides' values, or one side's value when there is no other side."""
+    """A figure to reach: the ratio of two sides' values, their difference, or one side's value when there is no other."""
 
     label: str
     side: str
     over: str | None
     target: float | None
     at_most: bool = False
+    less: bool = False
+    """The difference, not the ratio."""
 
 
 @dataclass(frozen=True)
