@@ -4,7 +4,7 @@ Usage: feed.py make|sparse|documents FOLDER SEQUENCES
        feed.py loader|gather|loader-all|gather-all FOLDER SEED
        feed.py torch-WORKERS|streaming-WORKERS FOLDER SEED
        feed.py packed|mixed|buckets FOLDER SEED
-       feed.py paced|open|resume FOLDER SEED
+       feed.py paced|paced-gather|paced-sleep|open|resume FOLDER SEED
 
 ``make`` writes a run of sequences of 2,048 ids of 32 bits, in the layout of docs/formats.md; ``sparse`` one whose ids are holes in files of 256 MiB, so that it may be larger than the disk; ``documents`` one
 whose sequences are packed from documents of 32 to 2,048 ids, as many short as long ones. The sides read each sequence
@@ -16,7 +16,8 @@ whole rows in a random order into memory that is used again, on one thread: it k
 what a trainer may still hold. ``torch`` is a DataLoader over a map-style dataset that copies one row of the mapped file;
 ``streaming`` is MosaicML Streaming's dataset of the same sequences as MDS, in a DataLoader as its documents have it. ``packed`` reads
 the run of documents plainly, ``mixed`` as two parts in equal shares, ``buckets`` its documents by length in two parts, in
-batches of as many positions. ``paced`` takes 100 MB/s and says what share of a core that took. ``open`` and ``resume``
+batches of as many positions. ``paced`` takes 100 MB/s and says what share of a core that took; ``paced-gather`` does so from
+the bare gather, and ``paced-sleep`` the same loop over one batch that is there already. ``open`` and ``resume``
 print the seconds to a first batch. Each side reads the run once before it is timed, so that the file is in the page cache
 and our checksums are verified.
 """
@@ -272,9 +273,15 @@ def measure(epochs: Iterator[Iterator[list[Any]]], rounds: int = 5) -> dict[str,
     return {"bytes": size, "tokens": check, "seconds": best, "cpu_seconds": cpu}
 
 
-def paced(root: Path, seed: int) -> dict[str, Any]:
+def batches_of_nobody() -> Iterator[Iterator[list[Any]]]:
+    """The same batch again and again, which takes nobody any work."""
+    tokens = np.zeros((BATCH, LENGTH), np.int32)
+    while True:
+        yield iter([[tokens]])
+
+
+def paced(epochs: Iterator[Iterator[list[Any]]]) -> dict[str, Any]:
     """The share of a core that the process needs at a trainer's pace, its own sleeping included."""
-    epochs = batches_of_loader(root, seed, False)
     for batch in next(epochs):
         check_sum(batch[0])
     stream = (batch for epoch in epochs for batch in epoch)
@@ -325,7 +332,8 @@ def main() -> None:
     if name in ("open", "resume"):
         result = opening(root, seed, name == "resume")
     elif name == "paced":
-        result = paced(root, seed)
+        sources = {"": batches_of_loader, "gather": batches_of_gather}
+        result = paced(batches_of_nobody() if rest == "sleep" else sources[rest](root, seed, False))
     elif name in ("torch", "streaming"):
         batches = {"torch": batches_of_torch, "streaming": batches_of_streaming}[name]
         result = measure(batches(root, seed, int(rest)))

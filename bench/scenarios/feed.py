@@ -33,7 +33,7 @@ def scenarios(session: Session) -> list[Scenario]:
     peers = [_side(f"{peer}-{workers}", RUN, _rate) for peer in ("torch", "streaming") for workers in (0, 1, 2)]
     gather_all, loader_all = _side("gather-all", RUN, _rate), _side("loader-all", RUN, _rate)
     packed, mixed, buckets = (_side(name, DOCUMENTS, _rate) for name in ("packed", "mixed", "buckets"))
-    paced = _side("paced", RUN, _percent)
+    paced, paced_gather, paced_sleep = (_side(f"paced{of}", RUN, _percent) for of in ("", "-gather", "-sleep"))
     opening, resume = _side("open", SPARSE, _milliseconds), _side("resume", SPARSE, _milliseconds)
     memory = Side(name="open, memory", command=opening.command, read=_megabytes)
     return [
@@ -69,10 +69,14 @@ def scenarios(session: Session) -> list[Scenario]:
         ),
         Scenario(
             name="feed-paced",
-            title="What 100 MB/s of int32 tokens take",
+            title="What 100 MB/s of int32 tokens take, the sleeping of the loop that takes them included",
             unit="% of a core",
-            sides=(paced,),
-            comparisons=(Comparison("share of a core", paced.name, None, 3.0, at_most=True),),
+            sides=(paced, paced_gather, paced_sleep),
+            comparisons=(
+                Comparison("share of a core", paced.name, None, 3.0, at_most=True),
+                Comparison("loader alone, less sleeping", paced.name, paced_sleep.name, 3.0, at_most=True, less=True),
+                Comparison("bare gather alone, less sleeping", paced_gather.name, paced_sleep.name, None, less=True),
+            ),
             agreement=None,
         ),
         Scenario(
