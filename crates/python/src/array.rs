@@ -4,15 +4,15 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use gristmill_kernels::feed::fields::Dtype;
-use gristmill_kernels::feed::loader::Core;
 use gristmill_kernels::feed::pool::{AlignedBuffer, Lease};
+use gristmill_kernels::feed::prefetch::Prefetcher;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 /// Who keeps the memory alive; a batch's buffer goes back when the last of its arrays dies.
 pub enum Owner {
     /// The buffer of a batch.
-    Batch(Arc<Lease<Core>>),
+    Batch(Arc<Lease<Prefetcher>>),
     /// Memory of its own.
     Own(AlignedBuffer),
     /// A mask that batches share.

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use super::config::Feed;
 use super::fields::Field;
 use super::gather::Filled;
-use super::loader::Core;
 use super::masks::{self, Static};
 use super::pool::{AlignedBuffer, Lease};
+use super::prefetch::Prefetcher;
 use super::state::Cursor;
 use crate::error::Result;
 
 /// A batch whose memory is the caller's until its last view is gone.
 pub struct Batch {
     /// The memory; share it with every view.
-    pub lease: Arc<Lease<Core>>,
+    pub lease: Arc<Lease<Prefetcher>>,
     /// What it holds.
     pub filled: Filled,
     /// Where it comes in the stream.

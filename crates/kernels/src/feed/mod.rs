@@ -29,6 +29,7 @@ pub mod order;
 pub mod permutation;
 pub mod plan;
 pub mod pool;
+pub mod prefetch;
 pub mod shares;
 pub mod shuffle;
 pub mod state;
