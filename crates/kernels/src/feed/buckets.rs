@@ -2,7 +2,7 @@
 //!
 //! The epoch's order is cut into windows. Within a window, documents go into the bucket of the smallest
 //! length that holds them, and each bucket is cut into global batches as they come. What is left over in a
-//! bucket goes on into the next larger one, so a window has one partial batch at most. Then the window's
+//! bucket in the end goes on into the next larger one, so a window has one partial batch at most. Then the window's
 //! batches are shuffled. A window follows from seed, configuration and lengths alone, so the place of a
 //! batch is a window and a number in it, and a resume looks at one window.
 //!
@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use super::global_batch::{Bucket, GlobalBatch};
-use super::global_batch::{Cutter, Document, Draft};
+use super::global_batch::{Cutter, Cutting, Document, Draft};
 use super::order::{Order, OrderCache, SampleId};
 use super::permutation::{Permutation, derive};
 use super::state::Cursor;
@@ -43,6 +43,9 @@ pub trait Lengths: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When it cannot be read.
     fn length(&self, sample: SampleId) -> Result<u32>;
+
+    /// Asks the memory for what [`Lengths::length`] will read.
+    fn ask(&self, _sample: SampleId) {}
 
     /// What a document adds to its batch, from 0 up; asked for where batches have a limit.
     ///
@@ -91,10 +94,8 @@ struct Sorting {
     place: Place,
     /// Positions that are left.
     left: std::ops::Range<u64>,
-    by_bucket: Vec<Vec<Document>>,
+    cutting: Cutting,
     cache: OrderCache,
-    /// Cut when the last document is there.
-    batches: Vec<Draft>,
 }
 
 impl Buckets {
@@ -230,44 +231,42 @@ impl Buckets {
         Sorting {
             place: (epoch, window),
             left: window * self.window..end,
-            by_bucket: vec![Vec::new(); self.cutter.sizes.len()],
+            cutting: self.cutter.start(),
             cache: OrderCache::default(),
-            batches: Vec::new(),
         }
     }
 
-    /// Puts up to so many documents into their buckets, and cuts those when it was the last.
+    /// Puts up to so many documents into their buckets.
     fn look_up(&self, sorting: &mut Sorting, documents: usize) -> Result<()> {
+        let mut samples = Vec::new();
         for position in sorting.left.by_ref().take(documents) {
             let Some(sample) = self.order.sample(sorting.place.0, position, &mut sorting.cache) else {
                 break;
             };
+            self.lengths.ask(sample);
+            samples.push(sample);
+        }
+        for sample in samples {
             let length = self.lengths.length(sample)?;
             let limited = self.cutter.limit.is_some();
             let cost = if limited { self.lengths.cost(sample)? } else { length.into() };
-            sorting.by_bucket[self.cutter.bucket_of(length)].push(Document { length, cost, sample });
-        }
-        if sorting.left.is_empty() && sorting.batches.is_empty() {
-            sorting.batches = self.cut(sorting.place, std::mem::take(&mut sorting.by_bucket));
+            self.cutter.add(Document { length, cost, sample }, &mut sorting.cutting);
         }
         Ok(())
     }
 
+    /// The batches of a window.
     fn finish(&self, mut sorting: Sorting) -> Result<Vec<Draft>> {
         self.look_up(&mut sorting, usize::MAX)?;
-        Ok(sorting.batches)
-    }
-
-    /// The batches of a window.
-    fn cut(&self, (epoch, window): Place, by_bucket: Vec<Vec<Document>>) -> Vec<Draft> {
-        let mut drafts: Vec<_> = self.cutter.cut(by_bucket).into_iter().map(Some).collect();
+        let (epoch, window) = sorting.place;
+        let mut drafts: Vec<_> = self.cutter.finish(sorting.cutting).into_iter().map(Some).collect();
         let order = Permutation::new(drafts.len() as u64, derive(self.seed, &[0x6275_636b, epoch, window]));
         let places = 0..drafts.len() as u64;
         let mut batches: Vec<_> =
             places.filter_map(|place| drafts[order.at(place) as usize].take()).collect();
         let whole = batches.len().next_multiple_of(self.accumulate as usize);
         batches.resize_with(whole, || self.blank());
-        batches
+        Ok(batches)
     }
 }
 

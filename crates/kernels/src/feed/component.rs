@@ -188,6 +188,11 @@ impl Component {
         self.part.as_ref().map_or(sample, |part| part.codes.sample(part.code, sample))
     }
 
+    /// Asks the memory for where the sample at a place of the run lies.
+    pub fn ask(&self, place: u64) {
+        self.run.ask(place);
+    }
+
     /// Ids of a sample: all of a document; a packed sequence counts as full.
     ///
     /// # Errors

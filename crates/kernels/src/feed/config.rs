@@ -123,6 +123,11 @@ struct Measures {
 }
 
 impl Lengths for Measures {
+    fn ask(&self, sample: SampleId) {
+        let component = &self.components[sample.dataset as usize];
+        component.ask(component.place(sample.sample));
+    }
+
     fn length(&self, sample: SampleId) -> Result<u32> {
         self.components[sample.dataset as usize].sample_length(sample.sample)
     }

@@ -168,6 +168,14 @@ impl Dataset {
         }
     }
 
+    /// Asks the memory for where a sample lies.
+    pub fn ask(&self, sample: u64) {
+        match &self.samples {
+            Samples::Packs { boundaries, .. } => boundaries.file.ask(boundaries.data_at + 8 * sample),
+            Samples::Documents(documents) => documents.ask(sample),
+        }
+    }
+
     /// Appends the stretches of a sample to `out`, and says how many ids past `longest` were left out.
     ///
     /// # Errors

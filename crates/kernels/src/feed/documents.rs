@@ -80,9 +80,18 @@ impl Documents {
     pub fn stretch(&self, document: u64) -> Result<Stretch> {
         let (shard, row) = self.place(document)?;
         let index = &self.indices[shard];
-        let from = index.number::<8>(HEADER_BYTES + 4 * index.rows + 8 * row)?;
+        let from = index.number::<8>(index.offset_at(row))?;
         let from = u64::from_le_bytes(from) / index.width;
         Ok(Stretch { from, shard: shard as u32, length: index.length(row)? })
+    }
+
+    /// Asks the memory for where a document lies and how long it is.
+    pub fn ask(&self, document: u64) {
+        if let Ok((shard, row)) = self.place(document) {
+            let index = &self.indices[shard];
+            index.file.ask(index.offset_at(row));
+            index.file.ask(HEADER_BYTES + 4 * row);
+        }
     }
 
     /// The shard of a document, and its place there.
@@ -115,6 +124,11 @@ impl Index {
     fn number<const N: usize>(&self, at: u64) -> Result<[u8; N]> {
         let bytes = self.file.bytes(at, at + N as u64)?;
         Ok(std::array::from_fn(|i| bytes[i]))
+    }
+
+    /// Where the first byte of a document is told.
+    fn offset_at(&self, row: u64) -> u64 {
+        HEADER_BYTES + 4 * self.rows + 8 * row
     }
 
     fn length(&self, row: u64) -> Result<u32> {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::component::Component;
 use super::dataset::{Ids, Stretch};
 use super::fields::{Dtype, Field, IGNORED, Making};
+use super::mapped::prefetch;
 use super::masks;
 use super::order::SampleId;
 use super::pool::{Plain, Segment, Slot, bytes_of};
@@ -86,7 +87,8 @@ impl Scratch {
 
 /// Where samples lie.
 pub trait Samples {
-    /// The number that batches give for the run of a sample, and the sample's place there.
+    /// The number that batches give for the run of a sample, and the sample's place there, of which the memory is asked
+    /// for what [`Samples::stretches`] will read.
     fn place(&self, sample: SampleId) -> (u32, u64);
 
     /// Appends the stretches of the sample at a place to `out`, and says how many ids past `longest` were left out.
@@ -105,7 +107,9 @@ pub trait Samples {
 impl Samples for Vec<Component> {
     fn place(&self, sample: SampleId) -> (u32, u64) {
         let component = &self[sample.dataset as usize];
-        (component.number(), component.place(sample.sample))
+        let place = component.place(sample.sample);
+        component.ask(place);
+        (component.number(), place)
     }
 
     fn stretches(&self, dataset: u32, place: u64, longest: u32, out: &mut Vec<Stretch>) -> Result<u64> {
@@ -291,20 +295,6 @@ impl<'a> Source<'a> {
             {
                 prefetch(bytes);
             }
-        }
-    }
-}
-
-/// Asks the memory for the beginning of each page of `bytes`; the rest of a page follows by itself once it is read.
-fn prefetch(bytes: &[u8]) {
-    const PAGE: usize = 4096;
-    const LINE: usize = 64;
-    #[cfg(target_arch = "x86_64")]
-    for page in bytes.chunks(PAGE) {
-        for line in page[..page.len().min(4 * LINE)].chunks(LINE) {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: SSE is part of x86-64, and a prefetch is a hint that reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
         }
     }
 }

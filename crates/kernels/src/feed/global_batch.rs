@@ -75,49 +75,58 @@ pub(super) struct Cutter {
     pub(super) limit: Option<f64>,
 }
 
+/// Batches that are being cut.
+#[derive(Debug)]
+pub(super) struct Cutting {
+    /// Documents of each bucket that are in no batch yet, and their costs together.
+    open: Vec<(Vec<Document>, f64)>,
+    batches: Vec<Draft>,
+}
+
 impl Cutter {
-    /// The bucket, by its number, that a document of that length belongs to.
-    pub(super) fn bucket_of(&self, length: u32) -> usize {
-        self.sizes.partition_point(|bucket| bucket.length < length).min(self.sizes.len() - 1)
+    /// No batches yet.
+    pub(super) fn start(&self) -> Cutting {
+        Cutting { open: vec![Default::default(); self.sizes.len()], batches: Vec::new() }
     }
 
-    /// Cuts the documents of each bucket, as they come; what is left over goes on into the next larger one.
-    pub(super) fn cut(&self, by_bucket: Vec<Vec<Document>>) -> Vec<Draft> {
-        let mut batches = Vec::new();
+    /// Puts a document into the bucket of the smallest length that holds it.
+    pub(super) fn add(&self, document: Document, cutting: &mut Cutting) {
+        let bucket = self.sizes.partition_point(|bucket| bucket.length < document.length);
+        self.add_to(bucket.min(self.sizes.len() - 1), document, cutting);
+    }
+
+    fn add_to(&self, bucket: usize, document: Document, cutting: &mut Cutting) {
+        let (documents, cost) = &cutting.open[bucket];
+        let over = self.limit.is_some_and(|limit| cost + document.cost > limit) && !documents.is_empty();
+        if over {
+            self.close(bucket, cutting);
+        }
+        let (documents, cost) = &mut cutting.open[bucket];
+        documents.push(document);
+        *cost += document.cost;
+        if documents.len() as u64 == u64::from(self.sizes[bucket].rows) * self.ranks {
+            self.close(bucket, cutting);
+        }
+    }
+
+    fn close(&self, bucket: usize, cutting: &mut Cutting) {
+        let (documents, _) = std::mem::take(&mut cutting.open[bucket]);
+        cutting.batches.push(self.draft(self.sizes[bucket], documents));
+    }
+
+    /// All batches. What a bucket has left over goes into the next larger one.
+    pub(super) fn finish(&self, mut cutting: Cutting) -> Vec<Draft> {
         let mut left = Vec::new();
-        for (bucket, own) in self.sizes.iter().zip(by_bucket) {
-            left.extend(own);
-            left = self.cut_bucket(*bucket, left, &mut batches);
+        for bucket in 0..self.sizes.len() {
+            for document in left {
+                self.add_to(bucket, document, &mut cutting);
+            }
+            (left, _) = std::mem::take(&mut cutting.open[bucket]);
         }
         if !left.is_empty() {
-            batches.push(self.draft(self.smallest_for(&left), left));
+            cutting.batches.push(self.draft(self.smallest_for(&left), left));
         }
-        batches
-    }
-
-    /// Gives back the documents that do not fill the last batch.
-    fn cut_bucket(
-        &self,
-        bucket: Bucket,
-        documents: Vec<Document>,
-        batches: &mut Vec<Draft>,
-    ) -> Vec<Document> {
-        let global = (u64::from(bucket.rows) * self.ranks) as usize;
-        let mut open: Vec<Document> = Vec::new();
-        let mut cost = 0.0;
-        for document in documents {
-            let over = self.limit.is_some_and(|limit| cost + document.cost > limit) && !open.is_empty();
-            if over || open.len() == global {
-                batches.push(self.draft(bucket, std::mem::take(&mut open)));
-                cost = 0.0;
-            }
-            cost += document.cost;
-            open.push(document);
-        }
-        if open.len() == global {
-            batches.push(self.draft(bucket, std::mem::take(&mut open)));
-        }
-        open
+        cutting.batches
     }
 
     fn draft(&self, Bucket { length, rows }: Bucket, documents: Vec<Document>) -> Draft {

@@ -101,6 +101,15 @@ impl MappedFile {
         Ok(bytes)
     }
 
+    /// Asks the memory for what lies at a place, to be read soon.
+    pub fn ask(&self, at: u64) {
+        if let Some(map) = &self.map
+            && let Some(byte) = map.get(at as usize..)
+        {
+            prefetch(&byte[..byte.len().min(1)]);
+        }
+    }
+
     fn check(&self, block: usize) -> Result<()> {
         let (word, bit) = (&self.right[block / 64], 1 << (block % 64));
         if word.load(Ordering::Relaxed) & bit != 0 {
@@ -125,6 +134,20 @@ impl MappedFile {
             file.read_exact_at(&mut scratch[..bytes], from).map_err(KernelError::io("read", &self.path))?;
             Ok(xxh3_64(&scratch[..bytes]))
         })
+    }
+}
+
+/// Asks the memory for the beginning of each page of `bytes`; the rest of a page follows by itself once it is read.
+pub fn prefetch(bytes: &[u8]) {
+    const PAGE: usize = 4096;
+    const LINE: usize = 64;
+    #[cfg(target_arch = "x86_64")]
+    for page in bytes.chunks(PAGE) {
+        for line in page[..page.len().min(4 * LINE)].chunks(LINE) {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: SSE is part of x86-64, and a prefetch is a hint that reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 }
 
