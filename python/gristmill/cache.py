@@ -163,12 +163,13 @@ def _views(entry: _native.CacheEntry) -> dict[str, NDArray[Any]]:
 
 
 def _parts(key: KeyPart | Sequence[KeyPart]) -> list[bytes]:
-    if isinstance(key, (str, bytes, int, np.integer, np.ndarray)):
-        return [_part(key)]
-    return [_part(part) for part in key]
+    # Of other collections not all would be in the key, or not in one order: a mapping has values, too.
+    if isinstance(key, Sequence) and not isinstance(key, (str, bytes)):
+        return [_part(part) for part in key]
+    return [_part(key)]
 
 
-def _part(part: KeyPart) -> bytes:
+def _part(part: Any) -> bytes:
     """A part's bytes behind its type, so that 1 and "1" are two keys."""
     if isinstance(part, str):
         return b"s" + part.encode("utf-8", "surrogatepass")
@@ -178,7 +179,8 @@ def _part(part: KeyPart) -> bytes:
         return b"i%d" % int(part)
     if isinstance(part, np.ndarray) and not part.dtype.hasobject:
         return f"a{part.dtype.str}{part.shape}\n".encode() + part.tobytes()
-    raise GristmillError("GM_CONFIG", f"option 'key': it takes str, bytes, int and arrays of numbers, not {type(part)!r}")
+    takes = "str, bytes, int and arrays of numbers, or a list of them"
+    raise GristmillError("GM_CONFIG", f"option 'key': it takes {takes}, not {type(part)!r}")
 
 
 def _described(name: str, value: Any) -> tuple[str, str, tuple[int, ...], bytes]:

@@ -117,6 +117,11 @@ def test_what_it_cannot_hold_is_an_error_that_says_so(tmp_path: Path) -> None:
             cache.get_or_make(1, lambda: {"a": np.array(["text"])})
         with pytest.raises(GristmillError, match="option 'key'"):
             cache.get_or_make((1.5,), lambda: {})  # type: ignore[arg-type]
+        # The names of a mapping alone would make one key of {"a": 1} and {"a": 2}, and a set has no order.
+        unfit: list[Any] = [{"a": 1}, {"a", "b"}, iter("ab"), None, 1.5, ((1,),)]
+        for key in unfit:
+            with pytest.raises(GristmillError, match="option 'key': it takes"):
+                cache.get_or_make(key, lambda: {})
         with pytest.raises(ZeroDivisionError):
             cache.get_or_make(1, lambda: {"a": np.array(1 // 0)})
         assert cache.get_or_make(1, lambda: {"a": np.array(2)})["a"] == 2, "the next one may make it"
