@@ -1,12 +1,25 @@
 """The native half; private. `crates/python` is its source."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
+
+__all__ = [
+    "Array",
+    "Batch",
+    "Cache",
+    "CacheArray",
+    "CacheEntry",
+    "CacheMaker",
+    "Loader",
+    "NativeError",
+    "column_values",
+]
 
 class NativeError(Exception): ...
 
 def column_values(run: str, column: str) -> list[str]: ...
 
+@final
 class Array:
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
@@ -17,6 +30,7 @@ class Array:
     @property
     def dtype(self) -> str: ...
 
+@final
 class Batch:
     def array(self, name: str) -> Array: ...
     @property
@@ -28,25 +42,30 @@ class Batch:
     @property
     def epoch(self) -> int: ...
 
+@final
 class CacheArray:
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
 
+@final
 class CacheEntry:
     def arrays(self) -> list[tuple[str, CacheArray]]: ...
 
+@final
 class CacheMaker:
     def store(self, arrays: list[tuple[str, str, tuple[int, ...], bytes]]) -> CacheEntry: ...
     def drop(self) -> None: ...
 
+@final
 class Cache:
-    def __init__(self, path: str, memory: int, shared: int, shared_folder: str, disk: int) -> None: ...
+    def __new__(cls, path: str, memory: int, shared: int, shared_folder: str, disk: int) -> Cache: ...
     def find(self, parts: list[bytes]) -> CacheEntry | None: ...
     def claim(self, parts: list[bytes]) -> tuple[CacheEntry | None, CacheMaker | None]: ...
     def stats(self) -> str: ...
 
+@final
 class Loader:
-    def __init__(self, config: str) -> None: ...
+    def __new__(cls, config: str) -> Loader: ...
     @staticmethod
     def live(config: str, socket: int) -> Loader: ...
     def next(self) -> Batch: ...
