@@ -19,7 +19,7 @@ from pipelines import Text, write_text
 from gristmill import GristmillError, Loader
 from gristmill.feeder import find_command
 
-#: Seconds until a death must be seen; the issue's figure.
+#: Seconds until a death must be seen.
 AT_ONCE = 2.0
 KILLS = 25
 
