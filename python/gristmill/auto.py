@@ -93,6 +93,8 @@ def choose(
     """
     if not 0 < auto.share <= 1 or auto.largest < 1:
         raise GristmillError("GM_CONFIG", f"option 'batch_size': share {auto.share} or largest {auto.largest} is no size")
+    if min(auto.sample_bytes or 0, auto.budget or 0) < 0:
+        raise GristmillError("GM_CONFIG", f"option 'batch_size': {auto.sample_bytes} or {auto.budget} is no number of bytes")
     if (auto.step is None) == (auto.sample_bytes is None):
         raise GristmillError("GM_CONFIG", "option 'batch_size': give AutoBatch a `step` or `sample_bytes`, one of them")
     budget = int(meter.total() * auto.share) if auto.budget is None else auto.budget

@@ -17,8 +17,12 @@ _HINTS = {
     "GM_FEED_BUFFERS": "let go of batches, copy what you keep, or raise `buffers`",
     "GM_DISPOSED": "open it again; what was handed over stays valid",
     "GM_FEEDER": "open the loader again and load the last state",
+    "GM_COLUMN_MISSING": "documents keep the columns named under `source.columns`; name it there and run again",
+    "GM_COLUMN_TYPE": "choose a column of the type stated, or convert it in the pipeline",
+    "GM_DISK_FULL": "free some space",
+    "GM_INTERNAL": "this is a bug of ours; please report it with the message",
 }
-_OURS = "this is a bug of ours; please report it with the message"
+_ANY = "docs/errors.md lists every code"
 
 
 class GristmillError(Exception):
@@ -33,7 +37,7 @@ class GristmillError(Exception):
         super().__init__(code, message, hint)
         self.code = code
         self.message = message
-        self.hint = hint or _HINTS.get(code, _OURS)
+        self.hint = hint or _HINTS.get(code, _ANY)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message} (hint: {self.hint})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import json
 import os
 import shlex
 import shutil
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import IO
 
 from .errors import GristmillError, translated
-from .options import Pipeline
+from .options import Pipeline, of_environment
 
 #: Lines of the feeder's standard error that an exception repeats.
 _LAST_LINES = 12
 #: Seconds that a feeder without a socket may take to end.
 _PATIENCE = 2.0
+#: What the command line takes for a count.
+_MOST_OF_A_FLAG = 10**9 - 1
 
 
 class Feeder:
@@ -108,6 +111,14 @@ def _echo(pipe: IO[bytes], last: collections.deque[bytes]) -> None:
 
 
 def _arguments(pipeline: Pipeline, seq_len: int | None, socket: int) -> list[str]:
+    for name, value, most in (
+        ("task_bytes", pipeline.task_bytes, _MOST_OF_A_FLAG),
+        ("cache_bytes", pipeline.cache_bytes, 1 << 53),
+        ("seq_len", seq_len, _MOST_OF_A_FLAG),
+        ("workers", pipeline.workers, 1024),
+    ):
+        if value is not None and not 1 <= value <= most:
+            raise GristmillError("GM_CONFIG", f"option '{name}': {value} is no whole number from 1 to {most}")
     arguments = ["feeder", os.fspath(pipeline.file), "--socket", str(socket), "--task-bytes", str(pipeline.task_bytes)]
     cache = pipeline.cache_folder()
     if cache is not None:
@@ -118,13 +129,14 @@ def _arguments(pipeline: Pipeline, seq_len: int | None, socket: int) -> list[str
     if workers is not None:
         arguments += ["--workers", str(workers)]
     for key, value in pipeline.set.items():
-        arguments += ["--set", f"{key}={value}"]
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        arguments += ["--set", f"{key}={text}"]
     return arguments
 
 
 def _workers_of_rank() -> int | None:
     """The share of this machine's cores that is this rank's; None for all of them."""
-    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    ranks = of_environment("LOCAL_WORLD_SIZE", 1)
     return None if ranks <= 1 else max(1, (os.cpu_count() or 1) // ranks)
 
 

@@ -25,8 +25,10 @@ from .options import (
     Mixture,
     Path,
     Pipeline,
+    as_json,
     describe_difficulty,
     describe_dtypes,
+    describe_fields,
     describe_runs,
     describe_shuffle,
     place,
@@ -120,7 +122,7 @@ class Loader:
         verify: bool = True,
         log_every: float | None = None,
     ) -> None:
-        self._fields: dict[str, str] = dict(fields.items() if isinstance(fields, Mapping) else zip(fields, fields))
+        self._fields = describe_fields(fields)
         dtypes = describe_dtypes(dtype)
         self._convert = Statics(converter(as_numpy, dtypes))
         self._under_way = UnderWay()
@@ -164,7 +166,8 @@ class Loader:
         if isinstance(runs, Pipeline):
             self._feeder = Feeder(runs, seq_len)
             with self._feeder.watched():
-                self._native = _native.Loader.live(json.dumps({**self._config, "batch_size": batch_size}), self._feeder.take_socket())
+                config = as_json({**self._config, "batch_size": batch_size})
+                self._native = _native.Loader.live(config, self._feeder.take_socket())
         else:
             self._native = self._open(batch_size=batch_size)
         if self._pinned:
@@ -173,7 +176,7 @@ class Loader:
 
     def _open(self, **options: Any) -> _native.Loader:
         with translated():
-            return _native.Loader(json.dumps({**self._config, **options}))
+            return _native.Loader(as_json({**self._config, **options}))
 
     def _lend(self) -> None:
         with translated():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Union
+from typing import Any, Literal, Union, get_args
 
 import numpy as np
 
@@ -279,7 +280,7 @@ def _describe_component(component: Component) -> dict[str, Any]:
     if len(component.where) != 1:
         raise GristmillError("GM_CONFIG", f"option 'where': {dict(component.where)} is not one column with one value")
     ((column, value),) = component.where.items()
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, (bool, np.bool_)) else str(value)
     return {**told, "part": {"column": column, "value": text}}
 
 
@@ -296,7 +297,31 @@ def describe_shuffle(shuffle: bool | BlockShuffle) -> dict[str, Any]:
     """The part of the native configuration that says in which order."""
     if isinstance(shuffle, BlockShuffle):
         return {"kind": "block", "block": shuffle.block, "group": shuffle.group}
+    if not isinstance(shuffle, bool):
+        raise GristmillError("GM_CONFIG", f"option 'shuffle': it is True, False or a BlockShuffle, not {shuffle!r}")
     return {"kind": "full" if shuffle else "none"}
+
+
+def describe_fields(fields: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """What is in a batch by the caller's names."""
+    names = [fields] if isinstance(fields, str) else fields
+    told = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+    known = get_args(FieldName)
+    unknown = [field for field in told.values() if field not in known]
+    if unknown:
+        raise GristmillError("GM_CONFIG", f"option 'fields': there is no {unknown[0]!r}; there are {', '.join(known)}")
+    return told
+
+
+def as_json(config: Mapping[str, Any]) -> str:
+    """The native configuration, in which numpy's numbers are numbers too."""
+    return json.dumps(config, default=_number)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise GristmillError("GM_CONFIG", f"an option is {value!r}, and it is to be a number")
 
 
 def describe_dtypes(dtype: Any) -> dict[str, str]:
@@ -321,12 +346,21 @@ def _dtype_name(field: str, dtype: Any) -> str:
     return name
 
 
+def of_environment(name: str, otherwise: int) -> int:
+    """A number that the launcher of a training has set."""
+    told = os.environ.get(name, str(otherwise))
+    if not told.isdecimal():
+        reason = f"environment variable {name}: {told!r} is no number"
+        raise GristmillError("GM_CONFIG", reason, "unset it, or pass `rank` and `world_size`")
+    return int(told)
+
+
 def place(rank: int | None, world_size: int | None, mesh: Mesh | Mapping[str, int] | None) -> tuple[int, Mesh]:
     """The rank, and the mesh it is in; what is not told is what the environment says."""
     if mesh is not None and not isinstance(mesh, Mesh):
         mesh = Mesh(**mesh)
     if rank is None and world_size is None:
-        rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        rank, world_size = of_environment("RANK", 0), of_environment("WORLD_SIZE", 1)
         if mesh is not None and "WORLD_SIZE" not in os.environ:
             world_size = mesh.world_size
     elif rank is None:

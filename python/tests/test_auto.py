@@ -117,6 +117,7 @@ def test_a_resume_keeps_the_global_batch(small_run: Run) -> None:
         (AutoBatch(10**6), {}, "`step` or `sample_bytes`"),
         (AutoBatch(10**6, sample_bytes=1, step=measured), {}, "`step` or `sample_bytes`"),
         (AutoBatch(100, sample_bytes=1), {}, "not even one sample"),
+        (AutoBatch(10**6, sample_bytes=-1), {}, "no number of bytes"),
         (AutoBatch(10**6, sample_bytes=1, share=0.0), {}, "share 0.0"),
         (AutoBatch(10**6, step=lambda _: None), {}, "must return the bytes"),
         (AutoBatch(10**6, step=measured), {"rank": 0, "world_size": 2}, "init_process_group"),

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from gristmill import GristmillError, Loader
+from gristmill import BlockShuffle, Component, Difficulty, GristmillError, Loader, Mixture
 from runs import Run, random_documents, write_run
 
 
@@ -115,7 +116,22 @@ def test_no_run_is_no_run(tmp_path: Path, copy: Path) -> None:
         ({"buckets": [32, 16]}, "rising lengths"),
         ({"buckets": [8, 16], "seq_len": 32}, "seq_len"),
         ({"buckets": [8, 17], "mesh": {"cp": 2}}, "cannot be cut into 2"),
-        ({"fields": ("token",)}, "unknown variant `token`"),
+        ({"fields": ("token",)}, "there is no 'token'; there are tokens, labels, position_ids"),
+        ({"fields": {"ids": "token"}}, "there is no 'token'"),
+        ({"batch_size": -1}, "option 'batch_size': invalid value: integer `-1`, expected u32"),
+        ({"batch_size": 4.0}, "option 'batch_size': invalid type: floating point `4.0`"),
+        ({"batch_size": object()}, "is to be a number"),
+        ({"batch_size": 16_000_000, "buffers": 10**9, "prefetch": 10**9}, "more memory than there is"),
+        ({"seed": 1 << 64}, "option 'seed'"),
+        ({"pad_id": -1}, "option 'pad_id'"),
+        ({"mesh": {"dp": 1 << 40}}, "option 'mesh.dp'"),
+        ({"rank": -1, "world_size": 2}, "option 'rank'"),
+        ({"difficulty": Difficulty("score", limit=float("inf"))}, "option 'difficulty.limit': is no finite number"),
+        ({"threads": 100_000}, "option 'threads': 100000 are more than 1024"),
+        ({"accumulate": 1 << 20}, "option 'accumulate'"),
+        ({"rank": 0, "world_size": (1 << 32) - 1, "accumulate": 1 << 16}, "option 'world_size'"),
+        ({"shuffle": "full"}, "option 'shuffle'"),
+        ({"shuffle": BlockShuffle(0, 4)}, "option 'shuffle'"),
         ({"rank": 2, "world_size": 2}, "outside a world of 2"),
         ({"rank": 0}, "world_size"),
         ({"world_size": 2}, "rank"),
@@ -129,6 +145,28 @@ def test_options_that_do_not_fit(small_run: Run, options: dict[str, Any], messag
     error = refusal(small_run.path, **options)
     assert error.code == "GM_CONFIG"
     assert message in error.message
+
+
+def test_numbers_of_numpy_are_numbers(small_run: Run) -> None:
+    options: Any = {"batch_size": np.int64(4), "seed": np.uint8(7), "buckets": np.array([16, 40])}
+    mixture = Mixture([Component(small_run.path, weight=np.float32(2))], tokens=np.int64(640))  # type: ignore[arg-type]
+    with Loader(mixture, as_numpy=True, **options) as loader:
+        assert {batch["tokens"].shape for batch in loader} <= {(4, 16), (4, 40)}
+
+
+def test_a_field_may_stand_alone(small_run: Run) -> None:
+    with Loader(small_run.path, batch_size=4, fields="tokens", as_numpy=True) as loader:  # type: ignore[arg-type]
+        assert list(next(iter(loader))) == ["tokens"]
+    with Loader(small_run.path, batch_size=4, fields=iter(("tokens", "labels")), as_numpy=True) as loader:  # type: ignore[arg-type]
+        assert list(next(iter(loader))) == ["tokens", "labels"]
+
+
+def test_no_error_of_the_callers_is_called_a_bug_of_ours(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for code in ("GM_COLUMN_MISSING", "GM_COLUMN_TYPE", "GM_DISK_FULL", "GM_CONFIG", "GM_IO", "GM_FORMAT"):
+        assert "bug of ours" not in GristmillError(code, "").hint
+    assert "bug of ours" in GristmillError("GM_INTERNAL", "").hint
+    monkeypatch.setenv("RANK", "first")
+    assert "environment variable RANK: 'first'" in refusal(small_run.path).message
 
 
 def test_an_index_that_points_outside_is_refused(tmp_path: Path) -> None:

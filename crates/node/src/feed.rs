@@ -27,11 +27,7 @@ impl NativeFeed {
     /// Opens the feed that `config` describes in JSON: a `FeedConfig` of the kernel.
     #[napi(constructor)]
     pub fn new(config: String) -> napi::Result<Self> {
-        guard("feed.open", || {
-            let config: FeedConfig =
-                serde_json::from_str(&config).map_err(|error| invalid("feed options", error))?;
-            Ok(Self { loader: Arc::new(Loader::open(&config)?) })
-        })
+        guard("feed.open", || Ok(Self { loader: Arc::new(Loader::open(&FeedConfig::read(&config)?)?) }))
     }
 
     /// The next batch; `null` when there is none after so many milliseconds.

@@ -42,11 +42,6 @@ pub fn failed(error: KernelError) -> PyErr {
     NativeError::new_err((error.code().to_owned(), error.to_string(), hint))
 }
 
-fn read_config(config: &str) -> PyResult<FeedConfig> {
-    serde_json::from_str(config)
-        .map_err(|error| failed(KernelError::Option { name: "config".to_owned(), reason: error.to_string() }))
-}
-
 /// The different values of a column of the run's documents, as texts in their order.
 #[pyfunction]
 pub fn column_values(py: Python<'_>, run: &str, column: &str) -> PyResult<Vec<String>> {
@@ -64,7 +59,7 @@ impl Loader {
     /// Opens the feed that `config` describes in JSON.
     #[new]
     fn new(py: Python<'_>, config: &str) -> PyResult<Self> {
-        let config = read_config(config)?;
+        let config = FeedConfig::read(config).map_err(failed)?;
         let loader = py.detach(|| loader::Loader::open(&config)).map_err(failed)?;
         Ok(Self { loader })
     }
@@ -74,7 +69,7 @@ impl Loader {
     fn live(py: Python<'_>, config: &str, socket: i32) -> PyResult<Self> {
         // SAFETY: the caller has detached the descriptor from its own socket object for this call.
         let socket = unsafe { UnixStream::from_raw_fd(socket) };
-        let config = read_config(config)?;
+        let config = FeedConfig::read(config).map_err(failed)?;
         let mut receiver = Receiver::default();
         let greeting = loop {
             match py.detach(|| greeting(&socket, &mut receiver, PATIENCE)).map_err(failed)? {

@@ -22,6 +22,12 @@ use crate::error::{KernelError, Result};
 
 /// Longest row that can be asked for.
 const LONGEST: u32 = 1 << 24;
+/// Threads and batches between two steps of the optimizer: more are a slip of the finger, which would take the
+/// machine down with it.
+const MOST_THREADS: usize = 1024;
+const MOST_ACCUMULATED: u32 = 1 << 16;
+/// Samples between two steps of the optimizer; more would not fit the numbers of places.
+const MOST_OF_A_STEP: u128 = 1 << 48;
 
 /// A feed as the bindings describe it.
 #[derive(Debug, Clone, Deserialize)]
@@ -65,6 +71,27 @@ pub struct FeedConfig {
     pub threads: usize,
     /// Whether blocks are held against their checksums when first touched.
     pub check: bool,
+}
+
+impl FeedConfig {
+    /// Reads what a binding wrote as JSON.
+    ///
+    /// # Errors
+    /// `Option` with the name of what does not fit.
+    pub fn read(text: &str) -> Result<Self> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            let name = path.strip_prefix("making.").unwrap_or(&path);
+            let told = error.inner().to_string();
+            // The binding's JSON is right but for what JSON has not; where in it says nothing to who wrote none.
+            let reason = match told.split(" at line ").next() {
+                Some(reason) if !error.inner().is_syntax() => reason,
+                _ => "is no finite number",
+            };
+            bad(if name == "." { "config" } else { name }, reason)
+        })
+    }
 }
 
 /// What a numeric column of `docs.parquet` is for.
@@ -167,6 +194,7 @@ impl Feed {
             let columns = slice(length, place, cp)?.columns();
             batch_bytes = batch_bytes.max(config.making.layout(rows as usize * columns).1);
         }
+        check_memory(config, batch_bytes)?;
         let limit = config.difficulty.as_ref().and_then(|difficulty| difficulty.limit);
         let limit = limit.map(|limit| limit * f64::from(dp));
         if let (Some(DifficultyConfig { column, bands, .. }), Some(grades)) =
@@ -203,7 +231,34 @@ pub(super) fn check_counts(config: &FeedConfig) -> Result<()> {
             return Err(bad(name, "is 0; the least is 1"));
         }
     }
-    Ok(())
+    if config.threads > MOST_THREADS {
+        return Err(bad("threads", format!("{} are more than {MOST_THREADS}", config.threads)));
+    }
+    if config.accumulate > MOST_ACCUMULATED {
+        let reason = format!("{} batches are more than {MOST_ACCUMULATED}", config.accumulate);
+        return Err(bad("accumulate", reason));
+    }
+    match config.shuffle {
+        Shuffle::Block { block: 0, .. } | Shuffle::Block { group: 0, .. } => {
+            Err(bad("shuffle", "a block or a group of 0; the least is 1"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses batches that memory cannot hold: when it is found out while they are made, the process ends.
+pub(super) fn check_memory(config: &FeedConfig, batch_bytes: usize) -> Result<()> {
+    let batches = config.buffers.min(config.prefetch.saturating_add(2)).max(1);
+    let mut memory = Vec::<u8>::new();
+    let granted = memory.try_reserve_exact(batch_bytes.saturating_mul(batches));
+    std::hint::black_box(&memory); // else nobody would ask the system
+    let told = format!("{batches} batches of {batch_bytes} bytes are more memory than there is");
+    granted.map_err(|_| bad(size_option(config), format!("{told}; lower it, or `prefetch`")))
+}
+
+/// The option that says how large a batch is.
+fn size_option(config: &FeedConfig) -> &'static str {
+    if config.max_tokens.is_some() { "max_tokens" } else { "batch_size" }
 }
 
 fn reading(config: &FeedConfig) -> Result<Reading> {
@@ -294,8 +349,12 @@ pub(super) fn buckets(config: &FeedConfig, length: u32) -> Result<Vec<Bucket>> {
             return Err(bad("max_tokens", format!("it holds no sequence of {length}")));
         }
         if rows * u64::from(length) > i32::MAX.cast_unsigned().into() {
-            let name = if config.max_tokens.is_some() { "max_tokens" } else { "batch_size" };
-            return Err(bad(name, format!("{rows} sequences of {length} are more than 2^31 positions")));
+            let reason = format!("{rows} sequences of {length} are more than 2^31 positions");
+            return Err(bad(size_option(config), reason));
+        }
+        let step = u128::from(rows) * u128::from(config.mesh.dp) * u128::from(config.accumulate);
+        if step > MOST_OF_A_STEP {
+            return Err(bad("world_size", format!("{step} sequences come before a step of the optimizer")));
         }
         Ok(Bucket { length, rows: rows as u32 })
     };

@@ -49,7 +49,11 @@ pub(super) fn order(config: &FeedConfig, components: &[Component]) -> Result<Ord
             _ => Err(bad("mixture", "several datasets need one")),
         };
     };
-    let budgets: Option<u64> = config.datasets.iter().map(|dataset| dataset.tokens).sum();
+    let mut budgets = config.datasets.iter().map(|dataset| dataset.tokens);
+    let budgets: Option<u64> = budgets.try_fold(0_u64, |sum, own| Some(sum.saturating_add(own?)));
+    if mixture.tokens == Some(0) {
+        return Err(bad("mixture", "an epoch of 0 tokens has no batch"));
+    }
     let counts_tokens = mixture.tokens.is_some() || budgets.is_some() || !mixture.stages.is_empty();
     let counting = if config.buckets.is_some() && counts_tokens {
         Counting::Means(component::mean_lengths(components)?)

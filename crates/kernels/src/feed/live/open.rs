@@ -13,7 +13,9 @@ use super::protocol::{FromFeeder, PROTOCOL};
 use super::window::{Live, Share};
 use crate::cache::{Cache, Options};
 use crate::error::{KernelError, Result};
-use crate::feed::config::{Feed, FeedConfig, MeshConfig, bad, buckets, check_counts, check_making, slice};
+use crate::feed::config::{
+    Feed, FeedConfig, MeshConfig, bad, buckets, check_counts, check_making, check_memory, slice,
+};
 use crate::feed::mesh::Mesh;
 use crate::feed::plan::Plan;
 use crate::feed::shuffle::Shuffle;
@@ -95,6 +97,7 @@ impl Feed {
         let rows = buckets(config, length)?[0].rows;
         let columns = slice(length, place, cp)?.columns();
         let batch_bytes = config.making.layout(rows as usize * columns).1;
+        check_memory(config, batch_bytes)?;
         let shuffled = config.shuffle != Shuffle::None;
         let order = TaskOrder { seed: config.seed, tasks, group, shuffled };
         let share = Share {
