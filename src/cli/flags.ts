@@ -25,8 +25,8 @@ export function parseWorkers(text: string): number {
 export function parseCount(flag: string): (text: string) => number {
   return (text) => {
     if (/^\d{1,9}$/.test(text) && Number(text) > 0) return Number(text)
-    throw new GristmillError('GM_USAGE', `${flag}: '${text}' is not a number of 1 or more`, {
-      hint: `write a whole number, as in ${flag} 3`,
+    throw new GristmillError('GM_USAGE', `${flag}: '${text}' is not a whole number from 1 to 999999999`, {
+      hint: `as in ${flag} 3`,
     })
   }
 }

@@ -71,7 +71,7 @@ test.each([
   [['run', 'a.yaml', '--out', 'o', '--memory', 'lots'], "--memory: 'lots' is no size"],
   [['run', 'a.yaml', '--out', 'o', '--set', 'name'], "--set: 'name' is not key.path=value"],
   [['run', 'a.yaml', '--out', 'o', '--set', 'a=1', '--set', 'a=2'], "--set: 'a' is given twice"],
-  [['inspect', 'runs', '--decode', 'x'], "--decode: 'x' is not a number of 1 or more"],
+  [['inspect', 'runs', '--decode', 'x'], "--decode: 'x' is not a whole number from 1"],
   [['run', 'a.yaml', '--out', 'o', 'b.yaml'], 'too many arguments'],
 ])('%j is a usage error', async (args, message) => {
   const stderr = await usageError(...args)

@@ -41,7 +41,7 @@ export const ERROR_CODES = {
   GM_USER_MODULE: { exit: 2, hint: 'the module must `export default` a pipeline' },
   GM_FIT: { exit: 1, hint: 'choose another way for the column, or treat such values in a step before' },
   GM_CATEGORY: { exit: 1, hint: 'fit the step on data that has the category, or set unknown: ignore' },
-  GM_DISPOSED: { exit: 1, hint: 'keep the batch until you are done with its views' },
+  GM_DISPOSED: { exit: 1, hint: 'keep it open until you are done with it and its views' },
   GM_INTERRUPTED: { exit: 130, hint: 'run the same command to resume' },
   GM_PANIC: { exit: 1, hint: 'this is a bug of ours; please report it with the message' },
   GM_INTERNAL: { exit: 1, hint: 'this is a bug of ours; please report it with the message' },

@@ -36,7 +36,7 @@ export class Exporter {
 
   /** Opens the run; writes nothing. */
   constructor(config: ExportConfig) {
-    this.#handle = native(() => new addon.NativeExport(JSON.stringify(config)))
+    this.#handle = native(() => new addon.NativeExport(JSON.stringify(config)), 'see `gristmill export --help`')
   }
 
   /** Samples to export. */

@@ -76,6 +76,9 @@ export interface FeedStats {
 /** Numbers of a batch: one for each position, row after row. */
 export type FeedNumbers = Int32Array | BigInt64Array
 
+/** Where options are listed. */
+export const FEED_HINT = 'docs/feed.md lists the options'
+
 /** An abort is noticed after so many milliseconds at most. */
 const PATIENCE_MS = 100
 
@@ -85,7 +88,7 @@ export class FeedReader implements Disposable {
   readonly #wide: boolean
 
   constructor(config: FeedConfig) {
-    this.#handle = native(() => new addon.NativeFeed(JSON.stringify(config)))
+    this.#handle = native(() => new addon.NativeFeed(JSON.stringify(config)), FEED_HINT)
     this.#wide = config.making.dtypes.tokens === 'int64'
   }
 
@@ -142,7 +145,7 @@ export class FeedReader implements Disposable {
   }
 
   setEpoch(epoch: number): void {
-    native(() => this.#handle.setEpoch(epoch))
+    native(() => this.#handle.setEpoch(epoch), FEED_HINT)
   }
 
   stats(): FeedStats {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { askOracle } from '../../test/oracle.js'
 import { gristmill } from '../../test/cli.js'
 import type { FeedBatch } from '../kernels/feed.js'
-import { feed, type FeedMixture, type FeedOptions } from './feed.js'
+import { feed, type FeedMixture, type FeedOptions, type FeedState } from './feed.js'
 
 /** The fields of a batch as the oracle names them. */
 interface Plain {
@@ -205,14 +205,27 @@ test('options that do not fit are refused with their name', () => {
     [{ batchSize: 4, seqLen: 64 }, 'seq_len'],
     [{ batchSize: 4, fields: ['token' as 'tokens'] }, 'fields.0'],
     [{ batchSize: 4, batches: 3 } as FeedOptions, 'batches'],
+    [{ batchSize: 5_000_000_000 }, 'batch_size'],
+    [{ batchSize: 4, threads: 100_000 }, 'threads'],
   ]
   for (const [options, name] of refused) {
     expect(() => feed(run, options)).toThrow(
-      expect.objectContaining({ code: 'GM_CONFIG', message: expect.stringContaining(name) as string }),
+      expect.objectContaining({
+        code: 'GM_CONFIG',
+        message: expect.stringContaining(name) as string,
+        hint: 'docs/feed.md lists the options',
+      }),
     )
   }
   expect(() => feed(join(folder, randomUUID()), { batchSize: 4 })).toThrow(
     expect.objectContaining({ code: 'GM_RUN_MISSING' }),
+  )
+  using opened = feed(run, { batchSize: 4 })
+  for (const epoch of [-1, 1.5, 2 ** 40]) {
+    expect(() => (opened.epoch = epoch)).toThrow(expect.objectContaining({ code: 'GM_CONFIG' }))
+  }
+  expect(() => opened.load(undefined as unknown as FeedState)).toThrow(
+    expect.objectContaining({ code: 'GM_FEED_STATE' }),
   )
 })
 

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { GristmillError } from '../core/errors.js'
-import { type FeedBatch, type FeedConfig, FeedReader, type FeedStats } from '../kernels/feed.js'
+import { FEED_HINT, type FeedBatch, type FeedConfig, FeedReader, type FeedStats } from '../kernels/feed.js'
 
 const whole = z.int().min(1)
 const field = z.enum(['tokens', 'labels', 'positionIds', 'lossMask', 'attentionMask'])
@@ -95,7 +95,7 @@ export class Feed implements AsyncIterable<FeedBatch>, Disposable {
 
   /** Goes to the start of an epoch; does nothing in the midst of it, so that a resumed epoch goes on. */
   set epoch(epoch: number) {
-    if (epoch !== this.epoch) this.#reader.setEpoch(epoch)
+    if (check(z.int().min(0), epoch, 'epoch') !== this.epoch) this.#reader.setEpoch(epoch)
   }
 
   /** Batches of this rank in the whole current epoch. With `buckets` the lengths of all documents are read. */
@@ -120,7 +120,7 @@ export class Feed implements AsyncIterable<FeedBatch>, Disposable {
 
   /** Goes on where a state was saved, on any number of ranks; GM_FEED_STATE when it is of another feed. */
   load(state: FeedState): void {
-    this.#reader.loadState(JSON.stringify(state))
+    this.#reader.loadState(JSON.stringify(state) ?? 'null')
   }
 
   /** What was measured since the first batch was asked for. */
@@ -144,7 +144,7 @@ function check<T>(schema: z.ZodType<T>, value: unknown, place: string): T {
   const issue = parsed.error.issues[0]
   const at = [place, ...(issue?.path ?? [])].filter((part) => part !== '').join('.')
   throw new GristmillError('GM_CONFIG', `feed: ${at === '' ? '' : `${at}: `}${issue?.message ?? 'invalid'}`, {
-    hint: 'docs/feed.md lists the options',
+    hint: FEED_HINT,
   })
 }
 
@@ -211,5 +211,7 @@ function meshOf({ mesh, worldSize }: z.output<typeof Options>): FeedConfig['mesh
   if (mesh === undefined) return { dp: worldSize ?? 1, tp: 1, pp: 1, cp: 1 }
   const ranks = mesh.dp * mesh.tp * mesh.pp * mesh.cp
   if (worldSize === undefined || worldSize === ranks) return mesh
-  throw new GristmillError('GM_CONFIG', `feed: mesh: its axes multiply to ${ranks}, the world has ${worldSize} ranks`)
+  throw new GristmillError('GM_CONFIG', `feed: mesh: its axes multiply to ${ranks}, the world has ${worldSize} ranks`, {
+    hint: FEED_HINT,
+  })
 }
