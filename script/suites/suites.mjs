@@ -45,6 +45,7 @@ export const SUITES = [
     'python/gristmill',
     'python/tests',
   ]),
+  check('python-stubs', ['.venv/bin/python', '-m', 'mypy.stubtest', 'gristmill._native']),
   {
     name: 'python',
     command: ['.venv/bin/python', '-m', 'pytest', '-c', PYPROJECT, 'python/tests'],
