@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,22 @@ def test_a_file_that_was_cut_short_is_named_at_once(copy: Path, name: str) -> No
 
 
 def test_a_missing_pack_says_which_there_are(copy: Path) -> None:
-    assert refusal(copy, seq_len=2048).message.endswith("there is no pack of 2048 in " + f"{copy}: it has packs of 32")
+    assert refusal(copy, seq_len=2048).message.endswith(f"{copy}: there is no pack of 2048, it has packs of 32")
     manifest = copy / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"packs": [', '"packs": [], "other": ['))
-    assert "without a pack step" in refusal(copy).message
+    assert "no step `pack: { length: … }`" in refusal(copy).message
+
+
+def test_a_run_of_rows_and_one_that_is_elsewhere_are_called_so(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for shard in manifest["shards"]:
+        del shard["tokens"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    for options in ({}, {"buckets": (16, 32)}):
+        assert "holds rows, not token ids" in refusal(copy, **options).message
+    with pytest.raises(GristmillError, match="runs are read from local folders") as far:
+        Loader("s3://bucket/run", batch_size=4)
+    assert far.value.code == "GM_RUN_MISSING"
 
 
 def test_no_run_is_no_run(tmp_path: Path, copy: Path) -> None:

@@ -103,6 +103,11 @@ impl Dataset {
     /// `Format` when a file is missing or is not what the manifest states.
     pub fn open(folder: &Path, reading: Reading, check: bool) -> Result<Self> {
         let manifest = read_manifest(folder)?;
+        if manifest.shards.iter().any(|shard| shard.tokens.is_none()) {
+            let reason =
+                format!("{} holds rows, not token ids; its pipeline must tokenize", folder.display());
+            return Err(KernelError::Option { name: "datasets".to_owned(), reason });
+        }
         let (samples, length, sequences, mut content) = match reading {
             Reading::Packs(length) => open_packs(folder, &manifest.packs, length, check)?,
             Reading::Documents(longest) => open_documents(folder, &manifest.shards, longest, check)?,

@@ -66,7 +66,11 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("manifest.json");
     let text = match std::fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let reason = if folder.is_dir() { "it has no manifest.json" } else { "there is no such folder" };
+            let reason = match folder.to_str() {
+                _ if folder.is_dir() => "it has no manifest.json",
+                Some(url) if url.contains("://") => "runs are read from local folders; copy it to one",
+                _ => "there is no such folder",
+            };
             return Err(KernelError::RunMissing { folder: folder.to_owned(), reason });
         }
         other => other.map_err(KernelError::io("read", &path))?,
@@ -92,16 +96,15 @@ pub(crate) fn choose_pack<'a>(
     };
     found.ok_or_else(|| {
         let lengths: Vec<String> = packs.iter().map(|pack| pack.length.to_string()).collect();
-        let there = match lengths.as_slice() {
-            [] => "it was made without a pack step; add `pack: { length: … }` to its pipeline".to_owned(),
-            lengths => format!("it has packs of {}", lengths.join(", ")),
+        let there = match (lengths.as_slice(), length) {
+            ([], _) => "there are no packs, as its pipeline has no step `pack: { length: … }`".to_owned(),
+            (lengths, Some(length)) => {
+                format!("there is no pack of {length}, it has packs of {}", lengths.join(", "))
+            }
+            (lengths, None) => format!("the length must be stated, it has packs of {}", lengths.join(", ")),
         };
-        let wanted = length
-            .map_or("the length must be stated".to_owned(), |length| format!("there is no pack of {length}"));
-        KernelError::Option {
-            name: "seq_len".to_owned(),
-            reason: format!("{wanted} in {}: {there}", folder.display()),
-        }
+        let reason = format!("{}: {there}", folder.display());
+        KernelError::Option { name: "seq_len".to_owned(), reason }
     })
 }
 
