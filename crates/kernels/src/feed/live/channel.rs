@@ -27,7 +27,7 @@ pub fn send(socket: BorrowedFd<'_>, line: &str, descriptor: Option<BorrowedFd<'_
     let mut sent = 0;
     while sent < bytes.len() {
         let beside = descriptor.filter(|_| sent == 0);
-        match send_some(socket, &bytes[sent..], beside) {
+        match send_some(socket, &bytes[sent..], beside, 0) {
             Ok(count) => sent += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // The socket is without waiting where an event loop reads the other direction.
@@ -40,7 +40,29 @@ pub fn send(socket: BorrowedFd<'_>, line: &str, descriptor: Option<BorrowedFd<'_
     Ok(())
 }
 
-fn send_some(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Result<usize> {
+/// Sends as many of `bytes` as there is room for, without waiting, and says how many those are.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_now(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match send_some(socket, &bytes[sent..], None, libc::MSG_DONTWAIT) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+fn send_some(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+    flags: libc::c_int,
+) -> Result<usize> {
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut control = [0_u64; 8];
     // SAFETY: all zeroes is a message without parts, address and control data.
@@ -63,7 +85,7 @@ fn send_some(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd
         }
     }
     // SAFETY: the message points to memory that lives until the call is over; the call writes none of it.
-    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, NO_SIGNAL) };
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, NO_SIGNAL | flags) };
     usize::try_from(sent).map_err(|_| Error::last_os_error())
 }
 

@@ -50,6 +50,8 @@ pub struct Live {
     cache: Option<Cache>,
     socket: UnixStream,
     receiver: Mutex<Receiver>,
+    /// What is to be said as soon as the socket has room for it.
+    outbox: Mutex<Vec<u8>>,
     state: Mutex<State>,
 }
 
@@ -140,7 +142,8 @@ impl Live {
             starts: BTreeMap::from([((0, 0), 0)]),
             ..State::default()
         };
-        Self { order, share, cache, socket, receiver: Mutex::new(receiver), state: Mutex::new(state) }
+        let (receiver, state) = (Mutex::new(receiver), Mutex::new(state));
+        Self { order, share, cache, socket, receiver, outbox: Mutex::default(), state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,7 +160,10 @@ impl Live {
         let mut receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner);
         let failure = match receiver.line(self.socket.as_fd(), None) {
             Ok(Received::Line(line)) => match self.take(&line, &mut receiver) {
-                Ok(()) => return true,
+                Ok(()) => {
+                    self.say(&[]);
+                    return true;
+                }
                 Err(failure) => failure,
             },
             Ok(Received::Pending) => return true,
@@ -217,10 +223,24 @@ impl Live {
         Ok(())
     }
 
-    /// Says something to the feeder; that it is gone is seen by [`Live::receive`].
+    /// Says something to the feeder.
     fn tell(&self, message: &ToFeeder) {
         if let Ok(line) = serde_json::to_string(message) {
-            let _ = channel::send(self.socket.as_fd(), &line, None);
+            self.say(&[line.as_bytes(), b"\n"].concat());
+        }
+    }
+
+    /// Sends what was left over and `bytes`, as far as there is room; that the feeder is gone is seen by
+    /// [`Live::receive`].
+    ///
+    /// The rest waits until something was received. If it were waited for here, nobody would take what the feeder
+    /// sends, and the feeder, too, would wait for ever. It answers all it is told, so something always comes.
+    fn say(&self, bytes: &[u8]) {
+        let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+        outbox.extend_from_slice(bytes);
+        match channel::send_now(self.socket.as_fd(), &outbox) {
+            Ok(sent) => drop(outbox.drain(..sent)),
+            Err(_) => outbox.clear(),
         }
     }
 
@@ -509,6 +529,22 @@ mod tests {
             // No more is held than the group that is read, and the one after it.
             prop_assert!(whole.state().blocks.len() <= 2 * group as usize);
         }
+    }
+
+    /// More requests than a socket holds: waiting for room with the locks held, the loader would not take the
+    /// answers, for which the feeder would wait.
+    #[test]
+    fn a_group_may_have_more_tasks_than_a_socket_holds_requests() {
+        let sizes = vec![1; 1000];
+        let order = TaskOrder { seed: 1, tasks: 1000, group: 1000, shuffled: true };
+        let (ours, its) = UnixStream::pair().unwrap();
+        let share = Share { batch: 1000, rank: 0, ranks: 1, accumulate: 1 };
+        let live = Live::new(order, share, None, ours, Receiver::default());
+        assert!(!live.ready(Cursor::default()).unwrap()); // nobody listens yet
+        assert!(!live.outbox.lock().unwrap().is_empty());
+        answer(its, sizes);
+        let (samples, _) = take(&live, Cursor::default()).unwrap();
+        assert_eq!(samples.iter().flatten().count(), 1000);
     }
 
     #[test]
