@@ -142,9 +142,11 @@ impl Buckets {
         if let Some((_, batches)) = made.epoch.filter(|(known, _)| *known == epoch) {
             return Ok(batches);
         }
-        let mut batches = 0;
+        let (mut batches, mut cache) = (0, OrderCache::default());
         for window in 0..self.windows() {
-            batches += self.finish(self.start((epoch, window)))?.len() as u64;
+            let made;
+            (made, cache) = self.finish(self.start((epoch, window), cache))?;
+            batches += made.len() as u64;
         }
         made.epoch = Some((epoch, batches));
         Ok(batches)
@@ -206,8 +208,9 @@ impl Buckets {
             let mut next = window.next.lock().unwrap_or_else(PoisonError::into_inner);
             next.take_if(|next| next.place == place)
         });
-        let batches = self.finish(begun.unwrap_or_else(|| self.start(place)))?;
-        let next = Mutex::new(Some(self.start(self.after(place))));
+        let begun = begun.unwrap_or_else(|| self.start(place, OrderCache::default()));
+        let (batches, cache) = self.finish(begun)?;
+        let next = Mutex::new(Some(self.start(self.after(place), cache)));
         let window = Arc::new(Window { place, batches, next });
         if made.windows.len() == KEPT {
             made.windows.pop_front();
@@ -226,13 +229,13 @@ impl Buckets {
         }
     }
 
-    fn start(&self, (epoch, window): Place) -> Sorting {
+    fn start(&self, (epoch, window): Place, cache: OrderCache) -> Sorting {
         let end = ((window + 1) * self.window).min(self.order.epoch_samples());
         Sorting {
             place: (epoch, window),
             left: window * self.window..end,
             cutting: self.cutter.start(),
-            cache: OrderCache::default(),
+            cache,
         }
     }
 
@@ -255,8 +258,8 @@ impl Buckets {
         Ok(())
     }
 
-    /// The batches of a window.
-    fn finish(&self, mut sorting: Sorting) -> Result<Vec<Draft>> {
+    /// The batches of a window, and what was remembered of the order.
+    fn finish(&self, mut sorting: Sorting) -> Result<(Vec<Draft>, OrderCache)> {
         self.look_up(&mut sorting, usize::MAX)?;
         let (epoch, window) = sorting.place;
         let mut drafts: Vec<_> = self.cutter.finish(sorting.cutting).into_iter().map(Some).collect();
@@ -266,7 +269,7 @@ impl Buckets {
             places.filter_map(|place| drafts[order.at(place) as usize].take()).collect();
         let whole = batches.len().next_multiple_of(self.accumulate as usize);
         batches.resize_with(whole, || self.blank());
-        Ok(batches)
+        Ok((batches, sorting.cache))
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::batch::Batch;
-use super::config::{Feed, FeedConfig};
+use super::config::{Feed, FeedConfig, bad};
 use super::pool::AlignedBuffer;
 use super::prefetch::Prefetcher;
 use super::state::{self, Cursor, GroupPlace};
@@ -74,7 +74,8 @@ impl Loader {
     ///
     /// # Errors
     /// Whatever went wrong when the batch was made, in its place in the order; asking again tries again.
-    /// `FeedBuffers` when the caller holds all buffers, `Disposed` after [`Loader::close`].
+    /// `FeedBuffers` when the caller holds all buffers, `Disposed` after [`Loader::close`]; `Option` when the system
+    /// starts no more threads.
     pub fn next(&self, patience: Duration) -> Result<Request> {
         if std::process::id() != self.process {
             return Err(KernelError::Option {
@@ -95,7 +96,7 @@ impl Loader {
             let thread = std::thread::Builder::new()
                 .name(format!("gristmill-feed-{number}"))
                 .spawn(move || prefetcher.work(number))
-                .map_err(KernelError::io("start a thread of", "the feed"))?;
+                .map_err(|error| bad("threads", format!("the system starts no thread {number}: {error}")))?;
             threads.push(thread);
         }
         Ok(())
