@@ -10,7 +10,7 @@ import { afterAll, expect, test } from 'vitest'
 import type * as Facade from '../src/index.js'
 import { isBalanced, outputsOf, pipelineFile, quarantineOf } from './command.js'
 import { place } from './corpora.js'
-import { oracle } from './python.js'
+import { oracle } from './oracle.js'
 
 const BUILD = '../dist/index.js'
 const { loadPipeline, runPipeline } = (await import(BUILD)) as typeof Facade
@@ -84,10 +84,10 @@ function write(files: readonly (readonly unknown[])[], steps: readonly unknown[]
 function rowsOf(out: string, folder: string): Record<string, unknown>[] {
   if (!existsSync(join(out, folder))) return []
   const files = readdirSync(join(out, folder)).toSorted()
-  const shards = oracle(
+  const shards = oracle<{ rows: Record<string, unknown>[] }[]>(
     'read_rows.py',
     files.map((name) => join(out, folder, name)),
-  ) as { rows: Record<string, unknown>[] }[]
+  )
   return shards.flatMap(({ rows }) => rows)
 }
 

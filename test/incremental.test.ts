@@ -15,7 +15,7 @@ import {
   shinglesOf,
   similarPairs,
 } from './near-duplicates.js'
-import { oracle } from './python.js'
+import { oracle } from './oracle.js'
 
 const sink = { format: 'jsonl', compression: 'none' }
 
@@ -101,7 +101,7 @@ test('near-duplicates of an earlier run go, each with a keeper that is as simila
 
   // pyarrow reads the index: the rows that stayed, with their texts.
   const files = manifestOf(first.out).indexes.flatMap((index) => index.files.map(({ name }) => join(first.out, name)))
-  const rows = (oracle('read_rows.py', files) as { rows: Document[] }[]).flatMap((file) => file.rows)
+  const rows = oracle<{ rows: Document[] }[]>('read_rows.py', files).flatMap((file) => file.rows)
   expect(rows.map(({ id }) => id)).toEqual(first.kept)
   expect(rows.map(({ text }) => text)).toEqual(first.kept.map((id) => documents.find((one) => one.id === id)!.text))
 }, 60_000)

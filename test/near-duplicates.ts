@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { manifestOf } from './command.js'
 import { mobyDick, random } from './corpora.js'
-import { oracle } from './python.js'
+import { oracle } from './oracle.js'
 
 export interface Document {
   readonly id: string
@@ -32,7 +32,7 @@ export function decidedIn(out: string): { readonly kept: readonly Document[]; re
   const names = readdirSync(join(out, 'shards')).toSorted()
   const lines = names.flatMap((name) => readFileSync(join(out, 'shards', name), 'utf8').split('\n'))
   const files = manifestOf(out).removed.map(({ name }) => join(out, name))
-  const records = files.length === 0 ? [] : (oracle('read_rows.py', files) as { rows: Removal[] }[])
+  const records = files.length === 0 ? [] : oracle<{ rows: Removal[] }[]>('read_rows.py', files)
   return {
     kept: lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Document),
     removed: records.flatMap(({ rows }) => rows),

@@ -16,7 +16,7 @@ import {
   testFolder,
 } from './command.js'
 import { place } from './corpora.js'
-import { oracle } from './python.js'
+import { oracle } from './oracle.js'
 
 const SECRETS = {
   email: 'anna.schmidt@uni-koeln.de',
@@ -64,7 +64,7 @@ function leaks(out: string): string[] {
 /** The rows of each file, as pyarrow reads them. */
 function rowsOf(out: string, names: readonly string[]): Record<string, unknown>[][] {
   const paths = names.map((name) => join(out, name))
-  return (oracle('read_rows.py', paths) as { rows: Record<string, unknown>[] }[]).map(({ rows: some }) => some)
+  return oracle<{ rows: Record<string, unknown>[] }[]>('read_rows.py', paths).map(({ rows: some }) => some)
 }
 
 test.each(['mask', 'replace', 'drop'])('after %s the values are nowhere', async (action) => {

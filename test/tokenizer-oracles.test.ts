@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { globSync } from 'tinyglobby'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Tokenizer } from '../src/kernels/tokenizer.js'
-import { oracle } from './python.js'
+import { askOracle, oracle } from './oracle.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PUBLISHED = ['gpt2', 'gpt4', 'qwen3', 'deepseek_v3'].map((name) =>
@@ -74,7 +74,7 @@ interface Case {
 
 /** Our ids and the oracle's, text by text; a difference shows the text's start. */
 function check(cases: readonly Case[], texts: readonly string[]): void {
-  const theirs = oracle('token_ids.py', [], JSON.stringify({ cases, texts })) as number[][][]
+  const theirs = askOracle<number[][][]>('token_ids.py', { cases, texts })
   for (const [i, { path, matchSpecial, addSpecial }] of cases.entries()) {
     using tokenizer = Tokenizer.load(path)
     const options = { specialTokensInText: matchSpecial, addSpecialTokens: addSpecial }
@@ -118,7 +118,7 @@ describe('ids are those of Hugging Face tokenizers', () => {
 
   test('every model type, made small', () => {
     const training = [...english().slice(0, 15), ...CHINESE].join('\n')
-    const paths = oracle('small_tokenizers.py', [folder], training) as string[]
+    const paths = oracle<string[]>('small_tokenizers.py', [folder], training)
     expect(paths).toHaveLength(6)
     const all = paths.flatMap((path) => [
       plain(path),

@@ -6,7 +6,7 @@ import { tableFromIPC } from 'apache-arrow'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { type Batch, type Columns, liveBatchBytes } from '../src/kernels/batch.js'
 import type { InputFile, Piece, Reject, SourceFormat, SourceOptions } from '../src/sources/source.js'
-import { oracle } from './python.js'
+import { oracle } from './oracle.js'
 import { defaults, planning } from './read-source.js'
 
 export type Row = Record<string, unknown>

@@ -13,7 +13,7 @@ import {
   testFolder,
 } from './command.js'
 import { place } from './corpora.js'
-import { oracle } from './python.js'
+import { oracle } from './oracle.js'
 
 type Row = Record<string, unknown>
 type Written = Record<'mds' | 'wds' | 'tfrecords' | 'megatron', Record<string, Row[]>>
@@ -25,7 +25,7 @@ interface Shard {
 /** The documents of a run's shards, as numpy reads them. */
 function documentsOf(out: string): number[][] {
   const bases = manifestOf(out).shards.map(({ files }) => join(out, files[0]!.name.replace(/\.[a-z.]+$/, '')))
-  return (oracle('megatron.py', ['documents', ...bases]) as Shard[]).flatMap(({ documents }) => documents)
+  return oracle<Shard[]>('megatron.py', ['documents', ...bases]).flatMap(({ documents }) => documents)
 }
 
 function rowsOf(out: string): Row[] {
@@ -42,7 +42,7 @@ const PACKED = { steps: [{ pack: { length: 64 } }], sink: 'megatron' }
 
 test('corpora that others tokenised are packed, and what was packed is a source again', async () => {
   const root = testFolder('trainer-formats')
-  const written = oracle('write_shards.py', [root]) as Written
+  const written = oracle<Written>('write_shards.py', [root])
   const idsOf = (rows: readonly Row[]): number[][] => rows.map(({ tokens }) => tokens as number[])
   const megatron = Object.values(written.megatron).flatMap(idsOf)
   const pack = async (name: string, source: object, documents: readonly number[][]): Promise<string> => {
@@ -72,7 +72,7 @@ test('init writes a pipeline that packs them', async () => {
 
 test('documents come with their columns, by a condition, whatever the workers', async () => {
   const root = testFolder('trainer-formats-rows')
-  const written = oracle('write_shards.py', [root]) as Written
+  const written = oracle<Written>('write_shards.py', [root])
   const sink = { format: 'jsonl', compression: 'none' }
   const source = { paths: ['wds.tar'], text: 'txt', id: '__key__', columns: ['cls'], where: 'cls >= 500' }
   const file = pipelineFile(root, { source, steps: [{ filter: 'length(text) >= 10' }], sink })

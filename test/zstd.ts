@@ -1,8 +1,6 @@
 /** Compresses for tests: Node has no zstd before version 22.15, so pyarrow does it. */
 import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
-
-const PYTHON = join(import.meta.dirname, '../.venv/bin/python')
+import { PYTHON } from './oracle.js'
 
 /** One zstd frame whose header carries the content size. */
 export function zstdFrame(content: string | Uint8Array): Buffer {

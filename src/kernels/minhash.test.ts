@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { mobyDick } from '../../test/corpora.js'
-import { oracle } from '../../test/python.js'
+import { askOracle } from '../../test/oracle.js'
 import { chooseBands, simplifyText } from './minhash.js'
 
 function checkSimplified(texts: readonly string[]): void {
-  const expected = oracle('simplify_text.py', [], JSON.stringify(texts)) as (string | null)[]
+  const expected = askOracle<(string | null)[]>('simplify_text.py', texts)
   const known = texts.flatMap((text, index) => (expected[index] === null ? [] : [index]))
   expect(known.length).toBeGreaterThan(texts.length / 2)
   const different = known.filter((index) => simplifyText(texts[index]!, 'datatrove') !== expected[index])

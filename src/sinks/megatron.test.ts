@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tokenBatch } from '../../test/batches.js'
-import { oracle } from '../../test/python.js'
+import { oracle } from '../../test/oracle.js'
 import type { Columns } from '../kernels/batch.js'
 import { assemblePacking, packWindow } from '../kernels/packing.js'
 import { megatron } from './megatron.js'
@@ -96,7 +96,7 @@ describe('packing, read back with numpy alone', () => {
             boundaries: files.boundaries.path,
           }))
           assemblePacking(paths, folder)
-          const sequences = oracle('megatron.py', ['sequences', folder, ...bases]) as OraclePiece[][]
+          const sequences = oracle<OraclePiece[][]>('megatron.py', ['sequences', folder, ...bases])
 
           expect(sequences.length).toBe(windows.reduce((sum, window) => sum + window.sequences, 0))
           expect(sequences.every((s) => s.reduce((sum, piece) => sum + piece.ids.length, 0) <= length)).toBe(true)

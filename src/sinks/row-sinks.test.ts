@@ -17,7 +17,7 @@ import {
   type Vector,
 } from 'apache-arrow'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { oracle } from '../../test/python.js'
+import { oracle } from '../../test/oracle.js'
 import { Batch, liveBatchBytes, type Columns } from '../kernels/batch.js'
 import { sinkFormats } from './index.js'
 
@@ -29,7 +29,7 @@ interface Shard {
 }
 
 function pyarrow(paths: string[]): Shard[] {
-  return oracle('read_rows.py', paths) as Shard[]
+  return oracle<Shard[]>('read_rows.py', paths)
 }
 
 interface Row {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tableFromIPC } from 'apache-arrow'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { oracle } from '../../test/python.js'
+import { askOracle, oracle } from '../../test/oracle.js'
 import { defaults, planning } from '../../test/read-source.js'
 import { parseCondition } from '../expressions/index.js'
 import { openStores } from '../io/stores.js'
@@ -29,7 +29,7 @@ let folder: string
 let written: { readonly rows: Row[]; readonly files: string[] }
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'gristmill-columnar-'))
-  written = oracle('write_columnar.py', [folder]) as typeof written
+  written = oracle<typeof written>('write_columnar.py', [folder])
 })
 afterAll(() => {
   rmSync(folder, { recursive: true })
@@ -178,7 +178,7 @@ interface Described {
 /** Files written by pyarrow. */
 function write(...tables: Described[]): InputFile[] {
   const requests = tables.map((table) => ({ ...table, path: join(folder, table.path) }))
-  expect(oracle('write_table.py', [], JSON.stringify(requests))).toBe(tables.length)
+  expect(askOracle('write_table.py', requests)).toBe(tables.length)
   return tables.map(({ path }) => input(path))
 }
 

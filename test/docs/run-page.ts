@@ -17,8 +17,8 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
+import { PYTHON } from '../oracle.js'
 import { type Block, type Page, ROOT } from './pages.js'
-import { PYTHON } from './workspace.js'
 
 const TSC = path.join(ROOT, 'node_modules/.bin/tsc')
 /** Node, bash and what they call; nothing of the repository's own environment. */

