@@ -3,20 +3,19 @@
  * request. Over small generated inputs and chains of steps drawn at random, through the façade of the build.
  */
 import fc from 'fast-check'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type * as Facade from '../src/index.js'
 import { isBalanced, outputsOf, pipelineFile, quarantineOf } from './command.js'
 import { place } from './corpora.js'
+import { testFolder } from './folder.js'
 import { oracle } from './oracle.js'
 
 const BUILD = '../dist/index.js'
 const { loadPipeline, runPipeline } = (await import(BUILD)) as typeof Facade
 
-const root = mkdtempSync(join(tmpdir(), 'gristmill-accounting-'))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+const root = testFolder('accounting')
 
 /** A record: a document, or one of the ways in which records are bad. */
 const record = fc.oneof(

@@ -1,9 +1,7 @@
 /** Runs the command line as a user does: the built `bin/gristmill.js` in a process of its own. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { testFolder } from './folder.js'
 
 export const BIN = join(import.meta.dirname, '../bin/gristmill.js')
 
@@ -42,9 +40,7 @@ export function gristmill(args: readonly string[], options: CommandOptions = {})
   })
 }
 
-/** An empty folder that goes when the test ends. */
+/** An empty folder. */
 export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'gristmill-cli-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
+  return testFolder('cli')
 }

@@ -3,24 +3,17 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
 import { stringify } from 'yaml'
 import type { Manifest } from '../src/engine/manifest.js'
 import type { Metrics } from '../src/observe/metrics.js'
 import { place } from './corpora.js'
 
-const BIN = fileURLToPath(new URL('../bin/gristmill.js', import.meta.url))
+export { testFolder } from './folder.js'
 
-/** A folder that goes away with the test. */
-export function testFolder(name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `gristmill-${name}-`))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
+const BIN = fileURLToPath(new URL('../bin/gristmill.js', import.meta.url))
 
 export interface Ended {
   readonly code: number | null

@@ -2,13 +2,13 @@
  * SIGKILL at any point of a run: the same command goes on, ends with the same bytes, and does again only what
  * was not committed.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { gristmill, manifestOf, metricsOf, outputsOf, pipelineFile, runWell } from './command.js'
 import { manyTasks, random, wordTokenizer } from './corpora.js'
+import { testFolder } from './folder.js'
 
 const WORKERS = 2
 const KILLS = 20
@@ -23,13 +23,12 @@ interface Whole {
   readonly outputs: Readonly<Record<string, string>>
 }
 
-const root = mkdtempSync(join(tmpdir(), 'gristmill-crash-'))
+const root = testFolder('crash')
 let whole: Whole
 let near: Whole | undefined
 beforeAll(async () => {
   whole = await undisturbed('exact-dedup')
 })
-afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 /** A run with a decision, and one with a decision in rounds. */
 async function undisturbed(dedup: 'exact-dedup' | 'minhash-dedup'): Promise<Whole> {

@@ -2,16 +2,15 @@
  * Texts that steps for curation may meet: without words, of emoji, written from right to left, in no language,
  * and very long.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { decontaminate } from '../src/steps/decontaminate.js'
 import { language } from '../src/steps/language.js'
 import { pii } from '../src/steps/pii.js'
 import type { AnyStep } from '../src/steps/step.js'
 import { LANGUAGE_MODEL } from './classifier-texts.js'
 import { place } from './corpora.js'
+import { testFolder } from './folder.js'
 import { TEXT, runStep } from './run-step.js'
 
 const ARABIC = 'كل الناس يولدون أحراراً ومتساوين في الكرامة والحقوق، وقد وهبوا عقلاً وضميراً وعليهم أن يعامل بعضهم بعضاً'
@@ -21,13 +20,11 @@ const ENGLISH = 'He drank the last of his coffee and looked out over the grey wa
 const MAIL = 'x.y@example.net'
 const wordless = ['', ' ', '\n\n', '\t\u000b\f\r', '\0']
 
-let folder: string
+const folder = testFolder('curation')
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-'))
   const items = [ARABIC, HEBREW, `${ENGLISH}${ENGLISH}`].map((question) => `${JSON.stringify({ question })}\n`)
   place(join(folder, 'evals.jsonl'), items.join(''))
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 type Values = Record<string, unknown>
 

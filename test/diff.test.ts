@@ -3,10 +3,8 @@
  * are not the same.
  */
 import fc from 'fast-check'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type * as Facade from '../src/index.js'
 import { gristmill, pipelineFile, testFolder } from './command.js'
 import { place } from './corpora.js'
@@ -14,8 +12,7 @@ import { place } from './corpora.js'
 const BUILD = '../dist/index.js'
 const { diffRuns, loadPipeline, runPipeline } = (await import(BUILD)) as typeof Facade
 
-const root = mkdtempSync(join(tmpdir(), 'gristmill-diff-test-'))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+const root = testFolder('diff')
 
 const lines = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
 

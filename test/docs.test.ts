@@ -3,9 +3,9 @@
  * what the tables say.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { readPage, readPages, ROOT } from './docs/pages.js'
 import { runPage } from './docs/run-page.js'
 import { makeTemplate, makeWorkspace } from './docs/workspace.js'
@@ -17,15 +17,9 @@ describe('examples', () => {
   beforeAll(() => {
     template = makeTemplate()
   })
-  afterAll(() => rmSync(template, { recursive: true, force: true }))
 
   test.each(pages.filter(({ blocks }) => blocks.length > 0))('$name', { timeout: 300_000 }, (page) => {
-    const folder = makeWorkspace(template)
-    try {
-      runPage(page, folder)
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
+    runPage(page, makeWorkspace(template))
   })
 
   test('a block that nothing runs is an error', () => {

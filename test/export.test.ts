@@ -1,10 +1,9 @@
 /** Exports are read back by the tools whose formats they have (test/oracles/exports.py) and hold the run's samples. */
 import fc from 'fast-check'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { EXPORT_FORMATS, type ExportFormat, type ExportOptions, exportRun } from '../src/pipeline/export.js'
 import { gristmill, runWell, testFolder } from './command.js'
 import { askOracle } from './oracle.js'
@@ -18,16 +17,14 @@ interface Made {
 
 const LENGTH = 64
 
-let folder: string
+const folder = testFolder('export')
 const runs: { run: string; made: Made }[] = []
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-export-'))
   for (const wide of [false, true]) {
     const run = join(folder, wide ? 'wide' : 'narrow')
     runs.push({ run, made: askOracle<Made>('exports.py', { make: run, seed: Number(wide), wide }) })
   }
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The samples of exports, each read by the tool of its format. */
 const readBack = (exports: readonly { folder: string; format: ExportFormat }[]): Sample[][] =>

@@ -3,16 +3,16 @@
  * point down are not, and no folder of `src` is left out of the table.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const oxlint = join(root, 'node_modules/.bin/oxlint')
 
 /** An importing file below `src`, the statement, and whether the rule lets it pass. */
+import { testFolder } from './folder.js'
 const CASES: readonly [from: string, statement: string, allowed: boolean][] = [
   ['core/a.ts', `import { x } from '../kernels/b.js'`, false],
   ['core/a.ts', `import type { X } from '../io/store.js'`, false],
@@ -74,15 +74,12 @@ interface Diagnostic {
   readonly filename: string
 }
 
-let folder = ''
+const folder = testFolder('layers')
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-layers-'))
   cpSync(join(root, '.oxlintrc.json'), join(folder, '.oxlintrc.json'))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules')) // the type-aware linter is looked up there
 })
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('an import that points up fails, one that points down passes', () => {
   // One file a case, so that a finding names its case.

@@ -3,11 +3,11 @@
  * checkout, where neither development dependencies nor `native/` of the checkout can help.
  */
 import { execFileSync, spawnSync, type SpawnSyncReturns } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { testFolder } from './folder.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -28,13 +28,11 @@ beforeAll(() => {
     .trim()
     .split('\n')
     .map((line) => join(root, line))
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-package-'))
+  folder = testFolder('package')
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline']
   execFileSync('npm', ['install', ...quiet, ...tarballs, typesOfNode], { cwd: folder, stdio: 'inherit' })
 })
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('the main tarball holds the build, the loader and the licence, and nothing of the checkout', () => {
   const listed = execFileSync('tar', ['-tzf', tarballs[0] ?? ''], { encoding: 'utf8' })

@@ -1,12 +1,12 @@
 /** Reads real files through a source format, for tests of the formats. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { openStores } from '../src/io/stores.js'
 import { tableFromIPC } from 'apache-arrow'
 import type { Batch, Columns } from '../src/kernels/batch.js'
 import type { InputFile, Piece, Range, Reject, SourceFormat, SourceOptions, Split } from '../src/sources/source.js'
+import { testFolder } from './folder.js'
 
 export interface Row {
   readonly file: string
@@ -37,7 +37,7 @@ export const defaults: SourceOptions = {
 
 /** Writes files into a new folder; paths are relative to it. */
 export function writeFiles(files: Readonly<Record<string, string | Uint8Array>>): Promise<InputFile[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'gristmill-source-'))
+  const folder = testFolder('source')
   return Promise.all(
     Object.entries(files).map(async ([path, content]) => {
       const url = join(folder, path)

@@ -1,14 +1,13 @@
 /**
  * Runs one step over rows given as objects, the way the engine does: prepared once, opened, batch by batch.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Batch, Columns } from '../src/kernels/batch.js'
 import { batchFromRows } from '../src/kernels/columns.js'
 import { addon, native } from '../src/kernels/native.js'
 import { RowReader } from '../src/kernels/rows.js'
 import type { AnyStep } from '../src/steps/step.js'
+import { testFolder } from './folder.js'
 import { askOracle } from './oracle.js'
 
 type Values = Record<string, unknown>
@@ -49,13 +48,14 @@ export async function runStep(step: AnyStep, config: unknown, input: StepInput):
   const prepared = await step.prepare(parsed, { columns, baseFolder: process.cwd(), place, sample, userFunction })
   const removed = new addon.NativeRemovedLog()
   const edits = new addon.NativeEdits()
-  using routed = new Routed()
+  const routed = new addon.NativeRoutedRows()
+  native(() => routed.writeTo(join(testFolder('routed'), 'task')))
   const kept: Values[] = []
   // Payloads cross to workers as plain data.
   using runner = step.open(structuredClone(prepared.payload), {
     removed,
     edits,
-    routed: routed.rows,
+    routed,
     step: step.name,
     userFunction,
   })
@@ -65,7 +65,9 @@ export async function runStep(step: AnyStep, config: unknown, input: StepInput):
     using other = await runner.run(batch)
     kept.push(...readRows(other ?? batch, prepared.columns))
   }
-  const routedRows = routed.read()
+  const routedRows = native(() => routed.finish()).flatMap(({ file }) =>
+    askOracle<Values[]>('read_parquet.py', { path: file.path }),
+  )
   return {
     columns: prepared.columns,
     rows: kept,
@@ -73,26 +75,6 @@ export async function runStep(step: AnyStep, config: unknown, input: StepInput):
     removed: () => recordsOf(removed),
     edits: () => recordsOf(edits),
     routed: () => routedRows,
-  }
-}
-
-/** Takes routed rows to a folder of its own. */
-class Routed implements Disposable {
-  readonly rows = new addon.NativeRoutedRows()
-  readonly #folder = mkdtempSync(join(tmpdir(), 'gristmill-'))
-
-  constructor() {
-    native(() => this.rows.writeTo(join(this.#folder, 'task')))
-  }
-
-  read(): Values[] {
-    return native(() => this.rows.finish()).flatMap(({ file }) =>
-      askOracle<Values[]>('read_parquet.py', { path: file.path }),
-    )
-  }
-
-  [Symbol.dispose](): void {
-    rmSync(this.#folder, { recursive: true })
   }
 }
 
@@ -110,11 +92,6 @@ export function readRows(batch: Batch, columns: Columns): Values[] {
 }
 
 function recordsOf(log: Pick<InstanceType<typeof addon.NativeRemovedLog>, 'finish'>): Values[] {
-  const folder = mkdtempSync(join(tmpdir(), 'gristmill-'))
-  try {
-    const { path } = native(() => log.finish(join(folder, 'records.parquet')))
-    return askOracle('read_parquet.py', { path })
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  const { path } = native(() => log.finish(join(testFolder('records'), 'records.parquet')))
+  return askOracle('read_parquet.py', { path })
 }

@@ -2,13 +2,13 @@
  * Ids against the tools that define them: Hugging Face `tokenizers` for every tokenizer.json, `tiktoken` for
  * rank tables; on real English, Chinese and code, and on texts that trip tokenizers.
  */
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { globSync } from 'tinyglobby'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Tokenizer } from '../src/kernels/tokenizer.js'
+import { testFolder } from './folder.js'
 import { askOracle, oracle } from './oracle.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -94,11 +94,7 @@ function check(cases: readonly Case[], texts: readonly string[]): void {
   }
 }
 
-let folder: string
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-oracles-'))
-})
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = testFolder('oracles')
 
 describe('ids are those of Hugging Face tokenizers', () => {
   const plain = (path: string): Case => ({ tool: 'tokenizers', path, matchSpecial: false, addSpecial: false })

@@ -1,11 +1,11 @@
 /** Files that other tools wrote in the formats of trainers, read through the sources: what their tests share. */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { tableFromIPC } from 'apache-arrow'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { type Batch, type Columns, liveBatchBytes } from '../src/kernels/batch.js'
 import type { InputFile, Piece, Reject, SourceFormat, SourceOptions } from '../src/sources/source.js'
+import { testFolder } from './folder.js'
 import { oracle } from './oracle.js'
 import { defaults, planning } from './read-source.js'
 
@@ -13,17 +13,15 @@ export type Row = Record<string, unknown>
 /** Rows by file, for each format. */
 export type Written = Record<'mds' | 'wds' | 'tfrecords' | 'megatron', Record<string, Row[]>>
 
-let folder: string
+const folder = testFolder('trainer-formats')
 
-/** Has Python write the files before the tests, and takes them away; what is in them is there once a test runs. */
+/** Has Python write the files before the tests; what is in them is there once a test runs. */
 export function writtenForTests(): Written {
   const written = {} as Written
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'gristmill-trainer-formats-'))
     Object.assign(written, oracle('write_shards.py', [folder]))
   })
   afterAll(() => {
-    rmSync(folder, { recursive: true })
     expect(liveBatchBytes()).toBe(0)
   })
   return written

@@ -1,15 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir, totalmem } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { availableParallelism, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { machine } from './machine.js'
+import { testFolder } from '../../test/folder.js'
 
 const GIB = 2 ** 30
 
 /** A root folder with these files. */
 function root(files: Record<string, string>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'gristmill-machine-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = testFolder('machine')
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), content)

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import fc from 'fast-check'
 import { glob } from 'tinyglobby'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { startS3, type S3Server } from '../../test/servers/s3.js'
 import { GristmillError } from '../core/errors.js'
 import type { ByteStores } from './store.js'
@@ -20,11 +20,10 @@ let root: string
 let base: string
 
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'gristmill list [1] '))
+  root = testFolder('list [1]')
   base = join(root, 'project')
   await mkdir(base)
 })
-afterEach(() => rm(root, { recursive: true, force: true }))
 
 async function files(...names: string[]): Promise<void> {
   for (const name of names) {

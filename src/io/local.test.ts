@@ -8,7 +8,8 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { ioError } from '../core/errors.js'
 import { LocalStore } from './local.js'
 import { openStores } from './stores.js'
@@ -19,11 +20,9 @@ let folder: string
 let store: LocalStore
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'gristmill-local-'))
+  folder = testFolder('local')
   store = new LocalStore(join(folder, 'run'))
 })
-
-afterEach(() => rm(folder, { recursive: true, force: true }))
 
 async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer[]> {
   const all: Buffer[] = []

@@ -1,21 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { hostname, tmpdir } from 'node:os'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { lockFolder, lockStore } from './lock.js'
 import { openStores } from './stores.js'
+import { testFolder } from '../../test/folder.js'
 
 const BUILT = fileURLToPath(new URL('../../dist/io/lock.js', import.meta.url))
 
 let folder: string
 beforeEach(async () => {
-  folder = join(await mkdtemp(join(tmpdir(), 'gristmill-lock-')), 'runs/corpus')
+  folder = join(testFolder('lock'), 'runs/corpus')
 })
-afterEach(() => rm(join(folder, '../..'), { recursive: true, force: true }))
 
 /** A process that holds the lock, with the collector at work, until it is killed. */
 async function otherRun(): Promise<ChildProcess> {

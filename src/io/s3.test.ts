@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { startS3, type S3Server } from '../../test/servers/s3.js'
 import type { ByteStore, ByteStores } from './store.js'
 import { openStores } from './stores.js'
@@ -21,14 +21,13 @@ beforeAll(async () => {
   Object.assign(process.env, server.env)
   await server.createBucket('corpus')
   stores = openStores()
-  folder = await mkdtemp(join(tmpdir(), 'gristmill-s3-test-'))
+  folder = testFolder('s3-test')
 }, 600_000) // The first run builds the server.
 
 afterAll(async () => {
   stores?.close()
   await server?.stop()
   process.env = environment
-  await rm(folder, { recursive: true, force: true })
 })
 
 let stored = 0

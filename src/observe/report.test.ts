@@ -1,16 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { empty, huge, ordinary } from '../../test/samples/metrics.js'
 import type { Metrics } from './metrics.js'
 import { renderReport } from './report.js'
 
 // Debian's Chromium; `script/setup` names the package when it is missing.
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
-const folder = mkdtempSync(join(tmpdir(), 'gristmill-report-'))
+const folder = testFolder('report')
 let browser: Browser
 
 beforeAll(async () => {
@@ -20,7 +20,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser.close()
-  rmSync(folder, { recursive: true })
 })
 
 /** Opens the report and hands the page to `look`; fails on any message of the console or any request. */

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { askOracle } from '../../test/oracle.js'
 import { gristmill } from '../../test/cli.js'
 import type { FeedBatch } from '../kernels/feed.js'
@@ -23,17 +22,15 @@ interface Plain {
   readonly dataset_ids: number[]
 }
 
-let folder: string
+const folder = testFolder('feed')
 let run: string
 let expected: Plain[]
 
 /** Two epochs of the Python loader, which its own tests hold against numpy. */
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-feed-'))
   run = join(folder, 'run')
   expected = askOracle<Plain[]>('feed_batches.py', { folder: run, options: { batch_size: 4, seed: 7 }, epochs: 2 })
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function plain(batch: FeedBatch): Plain {
   const list = (numbers: Iterable<number | bigint>): number[] => Array.from(numbers, Number)

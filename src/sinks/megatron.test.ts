@@ -1,9 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { tokenBatch } from '../../test/batches.js'
+import { testFolder } from '../../test/folder.js'
 import { oracle } from '../../test/oracle.js'
 import type { Columns } from '../kernels/batch.js'
 import { assemblePacking, packWindow } from '../kernels/packing.js'
@@ -12,11 +11,7 @@ import type { WrittenShard } from './sink.js'
 
 const COLUMNS: Columns = [{ name: 'tokens', type: 'tokens' }]
 
-let folder: string
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'gristmill-megatron-'))
-})
-afterAll(() => rm(folder, { recursive: true }))
+const folder = testFolder('megatron')
 
 /** Writes documents, in batches of a few, as one task would. */
 function write(baseName: string, documents: readonly number[][], vocabularySize: number | undefined): WrittenShard[] {

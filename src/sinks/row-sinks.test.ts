@@ -1,6 +1,5 @@
 /** Shards of the row sinks as pyarrow reads them. The bytes' independence of batching is a property test in Rust. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   Bool,
@@ -17,6 +16,7 @@ import {
   type Vector,
 } from 'apache-arrow'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { oracle } from '../../test/oracle.js'
 import { Batch, liveBatchBytes, type Columns } from '../kernels/batch.js'
 import { sinkFormats } from './index.js'
@@ -100,10 +100,9 @@ function someRows(count: number): Row[] {
 
 let folder: string
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-sinks-'))
+  folder = testFolder('sinks')
 })
 afterEach(() => {
-  rmSync(folder, { recursive: true })
   expect(liveBatchBytes()).toBe(0)
 })
 

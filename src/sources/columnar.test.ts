@@ -1,9 +1,9 @@
 /** The Parquet and Arrow sources on files that pyarrow wrote, whole and damaged. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tableFromIPC } from 'apache-arrow'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { askOracle, oracle } from '../../test/oracle.js'
 import { defaults, planning } from '../../test/read-source.js'
 import { parseCondition } from '../expressions/index.js'
@@ -25,14 +25,12 @@ interface Outcome {
   largestBatch: number
 }
 
-let folder: string
+const folder = testFolder('columnar')
 let written: { readonly rows: Row[]; readonly files: string[] }
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-columnar-'))
   written = oracle<typeof written>('write_columnar.py', [folder])
 })
 afterAll(() => {
-  rmSync(folder, { recursive: true })
   expect(liveBatchBytes()).toBe(0)
 })
 

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { planning, readFiles, readSplits, writeFiles } from '../../test/read-source.js'
 import { zstdFrame, zstdStream } from '../../test/zstd.js'
 import { cutFile } from './cutter.js'
@@ -14,7 +14,7 @@ const columns = [{ name: 'text', type: 'string' }] as const
 const lines = Array.from({ length: 20_000 }, (_, i) => `{"id":${i},"text":"row ${i} ${'x'.repeat(i % 60)}"}\n`).join('')
 
 async function cut(file: InputFile, targetBytes = 100_000): Promise<Split[]> {
-  const spoolFolder = mkdtempSync(join(tmpdir(), 'gristmill-spool-'))
+  const spoolFolder = testFolder('spool')
   const splits: Split[] = []
   for await (const split of cutFile(file, { format: 'jsonl' }, { spoolFolder, targetBytes }, planning))
     splits.push(split)
@@ -75,7 +75,7 @@ test('standard input is sampled and then cut from its start, plain or compressed
     for await (const split of jsonl.cut(planned.file, options, process.argv[1], context)) console.log(JSON.stringify(split))`
   const typed = lines.replaceAll('}', ',"n":1}')
   for (const input of [typed.repeat(3), gzipSync(typed.repeat(3))]) {
-    const folder = mkdtempSync(join(tmpdir(), 'gristmill-spool-'))
+    const folder = testFolder('spool')
     const child = spawn(process.execPath, ['--input-type=module', '-e', program, folder], {
       cwd: join(import.meta.dirname, '../..'),
       stdio: ['pipe', 'pipe', 'inherit'],

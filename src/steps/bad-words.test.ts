@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { runStep } from '../../test/run-step.js'
 import type { Columns } from '../kernels/batch.js'
 import { badWords } from './bad-words.js'
@@ -12,7 +12,7 @@ const COLUMNS: Columns = [
 ]
 
 const listFile = (content: string | Uint8Array): string => {
-  const file = join(mkdtempSync(join(tmpdir(), 'gristmill-')), 'list.txt')
+  const file = join(testFolder('bad-words'), 'list.txt')
   writeFileSync(file, content)
   return file
 }

@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { chapters, manyTexts } from '../../test/classifier-texts.js'
+import { testFolder } from '../../test/folder.js'
 import { askOracle } from '../../test/oracle.js'
 import { TEXT, runStep } from '../../test/run-step.js'
 import { classify } from './classify.js'
@@ -33,16 +32,14 @@ const MODELS: Readonly<Record<string, object>> = {
 /** Quantising the output needs at least 256 labels. */
 const LABELS = 300
 
-let folder: string
+const folder = testFolder('classify')
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-'))
   const paragraphs = chapters().flatMap((chapter) => chapter.split('\n\n').map((text) => text.replaceAll('\n', ' ')))
   const some = paragraphs.filter((_, at) => at % 2 === 0)
   const lines = some.map((text, at) => `__label__l${Math.floor((at % LABELS) ** 2 / LABELS)} ${text}`)
   const rare = Array.from({ length: LABELS }, (_, at) => `__label__l${at} call me number ${at}`)
   askOracle('fasttext_train.py', { folder, lines: [...lines, ...rare], models: MODELS })
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 test.each(Object.keys(MODELS))('labels and scores of %s are those of fastText', async (name) => {
   const model = join(folder, name)

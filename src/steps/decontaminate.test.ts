@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { chapters } from '../../test/classifier-texts.js'
 import { place } from '../../test/corpora.js'
+import { testFolder } from '../../test/folder.js'
 import { askOracle } from '../../test/oracle.js'
 import { TEXT, runStep, type StepRun } from '../../test/run-step.js'
 import { zstdFrame } from '../../test/zstd.js'
@@ -15,9 +14,8 @@ const QUESTION =
 const SHORT = 'Who was the captain of the Pequod?'
 const WHOLE = 'What is the name of the white whale?'
 
-let folder: string
+const folder = testFolder('decontaminate')
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'gristmill-'))
   const lines = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
   place(join(folder, 'evals/a.jsonl'), lines([{ id: 'a-1', question: QUESTION, n: 1 }, { question: SHORT }]))
   place(join(folder, 'evals/b.jsonl.gz'), gzipSync(lines([{ question: [WHOLE], choices: ['Ahab', 'Moby Dick'] }])))
@@ -26,7 +24,6 @@ beforeAll(() => {
     zstdFrame(lines([{ question: chapters()[5]!.slice(0, 400).replace(/\S+$/u, '') }])),
   )
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 function run(config: object, texts: readonly (string | null)[]): Promise<StepRun> {
   const against = [join(folder, 'evals')]

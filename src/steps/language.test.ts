@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { LANGUAGE_MODEL, chapters, manyTexts } from '../../test/classifier-texts.js'
+import { testFolder } from '../../test/folder.js'
 import { askOracle } from '../../test/oracle.js'
 import { TEXT, runStep } from '../../test/run-step.js'
 import { language } from './language.js'
@@ -63,11 +63,7 @@ test('the result may have other names and replaces columns of that name', async 
 })
 
 describe('what cannot work is said before the run', () => {
-  let folder: string
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'gristmill-'))
-  })
-  afterAll(() => rmSync(folder, { recursive: true }))
+  const folder = testFolder('language')
   const run = (config: object, columns: typeof TEXT = TEXT): Promise<unknown> =>
     runStep(language, config, { rows: [], columns })
   const file = (name: string, bytes: string | Uint8Array): string => {

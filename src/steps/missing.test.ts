@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { runStep } from '../../test/run-step.js'
 import type { Columns } from '../kernels/batch.js'
 import { missing } from './missing.js'
@@ -72,8 +72,7 @@ test.each([{}, { columns: {} }, { columns: { x: 'mean' }, from: 'run' }, { colum
 )
 
 test('parameters of an earlier run are read to the last digit and must fit', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'gristmill-missing-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = testFolder('missing')
   const file = join(folder, 'missing.json')
   const write = (column: object, step = 'missing'): void =>
     writeFileSync(file, JSON.stringify({ schemaVersion: 1, step, columns: [column] }))

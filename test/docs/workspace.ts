@@ -4,10 +4,10 @@
  * CONTRIBUTING.md lists what is there for writers.
  */
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { LANGUAGE_MODEL } from '../classifier-texts.js'
+import { testFolder } from '../folder.js'
 import { askOracle, PYTHON } from '../oracle.js'
 import { zstdFrame } from '../zstd.js'
 import { ROOT } from './pages.js'
@@ -92,7 +92,7 @@ write_megatron(Path("tokens/part-0.idx"), 8, [[[*row["text"].encode()]] for row 
 
 /** A folder to copy each page's folder from. */
 export function makeTemplate(): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'gristmill-docs-template-'))
+  const folder = testFolder('docs-template')
   const write = (name: string, content: string | Uint8Array): void => {
     mkdirSync(path.dirname(path.join(folder, name)), { recursive: true })
     writeFileSync(path.join(folder, name), content)
@@ -142,7 +142,7 @@ const TSCONFIG = {
 
 /** A fresh folder for one page. */
 export function makeWorkspace(template: string): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'gristmill-docs-'))
+  const folder = testFolder('docs')
   cpSync(template, folder, { recursive: true })
   for (const name of ['@types', 'apache-arrow'])
     symlinkSync(path.join(ROOT, 'node_modules', name), path.join(folder, 'node_modules', name))

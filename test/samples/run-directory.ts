@@ -2,15 +2,14 @@
  * A small finished run on disk, as the engine would leave it, made without the engine: two Megatron shards, a pack,
  * removed rows and a quarantine. Tests damage it.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Dictionary, Table, tableToIPC, Uint32, Uint64, Utf8, vectorFromArray } from 'apache-arrow'
-import { onTestFinished } from 'vitest'
 import type { Manifest, ManifestFile } from '../../src/engine/manifest.js'
 import { Batch } from '../../src/kernels/batch.js'
 import { hashBlocks } from '../../src/kernels/block-hash.js'
 import { addon } from '../../src/kernels/native.js'
+import { testFolder } from '../folder.js'
 
 export interface SampleRun {
   readonly folder: string
@@ -25,8 +24,7 @@ export type Shards = readonly (readonly (readonly number[])[])[]
 const SEQUENCE_LENGTH = 8
 
 export async function sampleRun(shards: Shards, more: Partial<Manifest> = {}): Promise<SampleRun> {
-  const folder = mkdtempSync(join(tmpdir(), 'gristmill-run-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = testFolder('run')
   for (const name of ['shards', `packs/${SEQUENCE_LENGTH}`, 'removed', 'edits', 'quarantine', 'commits']) {
     mkdirSync(join(folder, name), { recursive: true })
   }

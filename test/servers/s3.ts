@@ -5,13 +5,13 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { access, mkdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { testFolder } from '../folder.js'
 
 const PACKAGE = 'github.com/versity/versitygw/cmd/versitygw'
 const VERSION = 'v1.8.0'
@@ -28,10 +28,10 @@ export interface S3Server extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-/** Starts a server with no buckets. Stop it, or `await using` it: its process and folder go away then. */
+/** Starts a server with no buckets. Stop it, or `await using` it: its process ends then. */
 export async function startS3(): Promise<S3Server> {
   const binary = await installS3()
-  const root = await mkdtemp(join(tmpdir(), 'gristmill-s3-'))
+  const root = testFolder('s3')
   const [folder, sidecar] = [join(root, 'buckets'), join(root, 'metadata')]
   await mkdir(folder)
   await mkdir(sidecar) // Temporary folders often lie on file systems without extended attributes.
@@ -39,10 +39,7 @@ export async function startS3(): Promise<S3Server> {
   const [access, secret] = ['test-access', 'test-secret']
   const args = ['--port', `127.0.0.1:${port}`, '--access', access, '--secret', secret, '--quiet', '--keep-alive']
   const child = spawn(binary, [...args, 'posix', '--sidecar', sidecar, folder], { stdio: ['ignore', 'pipe', 'pipe'] })
-  const stop = async (): Promise<void> => {
-    await end(child)
-    await rm(root, { recursive: true, force: true })
-  }
+  const stop = (): Promise<void> => end(child)
   try {
     await ready(child, port)
   } catch (error) {

@@ -1,14 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { testFolder } from '../../../test/folder.js'
 import { planServePage, planTrainPage } from '../plan.js'
 
 // Debian's Chromium; `script/setup` names the package when it is missing.
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
-const folder = mkdtempSync(join(tmpdir(), 'gristmill-plan-'))
+const folder = testFolder('plan')
 let browser: Browser
 
 beforeAll(async () => {
@@ -18,7 +18,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser.close()
-  rmSync(folder, { recursive: true })
 })
 
 interface View {
