@@ -1,6 +1,6 @@
 /** Runs the command line as a user does: the built `bin/gristmill.js` in a process of its own. */
-import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
+import { command, type CommandOptions } from './command.js'
 import { testFolder } from './folder.js'
 
 export const BIN = join(import.meta.dirname, '../bin/gristmill.js')
@@ -11,33 +11,11 @@ export interface CommandResult {
   readonly stderr: string
 }
 
-export interface CommandOptions {
-  readonly cwd?: string
-  readonly env?: Readonly<Record<string, string>>
-  /** Called when the process has started and whenever it writes. */
-  onOutput?(child: ChildProcess, stdout: string, stderr: string): void
-}
-
-export function gristmill(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const { NO_COLOR: _n, FORCE_COLOR: _f, ...env } = process.env
-  const child = spawn(process.execPath, [BIN, ...args], {
-    cwd: options.cwd,
-    env: { ...env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    stdout += chunk
-    options.onOutput?.(child, stdout, stderr)
-  })
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    stderr += chunk
-    options.onOutput?.(child, stdout, stderr)
-  })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr }))
-  })
+/** The command with colours as the terminal has them, unlike `gristmill` of `command.ts`. */
+export async function gristmill(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  const env = { NO_COLOR: undefined, FORCE_COLOR: undefined, ...options.env }
+  const { code, stdout, stderr } = await command([process.execPath, BIN, ...args], { ...options, env })
+  return { exitCode: code, stdout, stderr }
 }
 
 /** An empty folder. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach } from 'vitest'
 import { stringify } from 'yaml'
 import type { Manifest } from '../src/engine/manifest.js'
 import type { Metrics } from '../src/observe/metrics.js'
@@ -24,13 +25,28 @@ export interface Ended {
 }
 
 export interface CommandOptions {
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
   /** Runs the command under another one, as in `['setpriv', '--reuid=65534', '--']`. */
   readonly under?: readonly string[]
   /** Called with the process once it is started. */
   readonly onStart?: (child: ChildProcess) => void
+  /** Called whenever the process writes, with all that it wrote. */
+  readonly onOutput?: (child: ChildProcess, stdout: string, stderr: string) => void
 }
+
+/** Processes that run, each with what fails the caller that waits for it. */
+const running = new Map<ChildProcess, (reason: Error) => void>()
+
+/** A test that ran out of time, or failed beside its process, leaves neither the process nor itself behind. */
+function endRunning(): void {
+  for (const [child, fail] of running) {
+    fail(new Error('the test was over before the command'))
+    child.kill('SIGKILL')
+  }
+}
+afterEach(endRunning)
+afterAll(endRunning)
 
 /** Runs `gristmill ARGS` to its end. */
 export function gristmill(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
@@ -39,7 +55,7 @@ export function gristmill(args: readonly string[], options: CommandOptions = {})
 
 /** Runs any command to its end. */
 export async function command(words: readonly string[], options: CommandOptions = {}): Promise<Ended> {
-  const { env = {}, cwd, under = [], onStart } = options
+  const { env = {}, cwd, under = [], onStart, onOutput } = options
   const [program, ...args] = [...under, ...words]
   const started = performance.now()
   const child = spawn(program!, args, {
@@ -48,13 +64,19 @@ export async function command(words: readonly string[], options: CommandOptions 
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text
+      onOutput?.(child, output.stdout, output.stderr)
+    })
+  }
   onStart?.(child)
-  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+  const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    running.set(child, reject)
     child.once('error', reject)
     child.once('close', (exit, by) => resolve([exit, by]))
   })
+  const [code, signal] = await ended.finally(() => running.delete(child))
   return { code, signal, ...output, seconds: (performance.now() - started) / 1000 }
 }
 
