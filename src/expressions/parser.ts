@@ -5,18 +5,11 @@
  * Comparisons do not chain: `a < b < c` is refused.
  */
 import { type Token, tokens } from './lexer.js'
+import { AND, COMPARE, MINUS, NOT, OR, PRODUCT, SUM } from './precedence.js'
 import { type BinaryOperator, type Origin, type Span, type Syntax, expressionError } from './syntax.js'
 
 /** Levels of nesting that are accepted; the evaluator's JSON reader stops at 128, two a level. */
 const MAX_DEPTH = 60
-
-const OR = 1
-const AND = 2
-const NOT = 3
-const COMPARE = 4
-const SUM = 5
-const PRODUCT = 6
-const MINUS = 7
 
 const BINARY: Readonly<Record<string, number>> = {
   or: OR,

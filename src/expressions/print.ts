@@ -3,16 +3,7 @@
  */
 import type { Ast, LiteralAst } from './ast.js'
 import { PLAIN_NAME, isKeyword } from './lexer.js'
-
-/** How tightly each kind binds, as in the parser; what binds less is put in parentheses. */
-const OR = 1
-const AND = 2
-const NOT = 3
-const COMPARE = 4
-const SUM = 5
-const PRODUCT = 6
-const MINUS = 7
-const ATOM = 8
+import { AND, ATOM, COMPARE, MINUS, NOT, OR, PRODUCT, SUM } from './precedence.js'
 
 export function printExpression(ast: Ast): string {
   switch (ast.kind) {
