@@ -67,6 +67,36 @@ function dataCell(cell: string | number | Markup, column: Column | undefined, at
   }
 }
 
+export interface BarPart {
+  readonly name: string
+  /** As a style sheet has it. */
+  readonly colour: string
+  /** Of the bar's length, 0 to 1. */
+  readonly share: number
+  /** What the part amounts to, in words. */
+  readonly amount: string
+}
+
+/** A bar of parts side by side; a part of nothing is left out. */
+export function stackedBar(label: string, parts: readonly BarPart[]): Markup {
+  return html`<div class="stack" role="img" aria-label="${label}">
+    ${parts
+      .filter((part) => part.share > 0)
+      .map(
+        (part) =>
+          html`<i
+            style="width:${percent(part.share)};background:${part.colour}"
+            title="${part.name}: ${part.amount}"
+          ></i>`,
+      )}
+  </div>`
+}
+
+/** The name of a part of a bar, behind its colour. */
+export function swatch({ name, colour }: Pick<BarPart, 'name' | 'colour'>): Markup {
+  return html`<span class="swatch" style="background:${colour}"></span>${name}`
+}
+
 /** A CSS length of a share; tiny shares stay visible through the style sheet's least width. */
 export function percent(share: number): string {
   return `${(Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0)) * 100).toFixed(2)}%`

@@ -9,7 +9,7 @@ import {
 } from '../../core/units.js'
 import type { Metrics, StepMetrics } from '../metrics.js'
 import { html, type Markup, nothing } from '../../core/page/html.js'
-import { percent, section, shareOf, table } from '../../core/page/parts.js'
+import { section, shareOf, stackedBar, swatch, table } from '../../core/page/parts.js'
 
 /** Steps with a colour of their own; the rest share one. */
 const COLOURS = ['var(--s1)', 'var(--s2)', 'var(--s3)', 'var(--s4)', 'var(--s5)', 'var(--s6)', 'var(--s7)', 'var(--s8)']
@@ -52,20 +52,13 @@ export function whereTimeWent(metrics: Metrics): Markup {
     { name: 'waiting for bytes', stage: '', seconds: waiting, colour: WAITING },
     { name: 'no work', stage: '', seconds: Math.max(0, granted - busy - waiting), colour: 'var(--idle)' },
   ]
-  const bar = html`<div class="stack" role="img" aria-label="Worker time by step; the table has the numbers">
-    ${parts
-      .filter((part) => part.seconds > 0)
-      .map(
-        (part) =>
-          html`<i
-            style="width:${percent(part.seconds / granted)};background:${part.colour}"
-            title="${part.name}: ${formatDuration(part.seconds)}"
-          ></i>`,
-      )}
-  </div>`
+  const bar = stackedBar(
+    'Worker time by step; the table has the numbers',
+    parts.map((part) => ({ ...part, share: part.seconds / granted, amount: formatDuration(part.seconds) })),
+  )
   const rows = parts.map(({ name, stage, seconds, colour }) => ({
     cells: [
-      html`<span class="swatch" style="background:${colour}"></span>${name}`,
+      swatch({ name, colour }),
       html`<span class="stage">${stage}</span>`,
       formatDuration(seconds),
       formatPercent(seconds / granted),

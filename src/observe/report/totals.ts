@@ -9,7 +9,7 @@ import {
 } from '../../core/units.js'
 import type { Metrics } from '../metrics.js'
 import { html, type Markup, nothing } from '../../core/page/html.js'
-import { percent, section, shareOf, table } from '../../core/page/parts.js'
+import { section, shareOf, stackedBar, swatch, table } from '../../core/page/parts.js'
 
 /** Above this a tile shows a rounded number with the exact one below. */
 const EXACT_UP_TO = 9_999_999
@@ -74,25 +74,14 @@ export function rowsAccount({ totals }: Metrics): Markup {
     added > 0
       ? `Every row that was read (${formatCount(totals.rowsIn)}) or made by a step that splits rows (${formatCount(added)}).`
       : 'Every row that was read, by where it went.'
-  const bar = html`<div class="stack" role="img" aria-label="Rows by where they went; the table has the numbers">
-    ${parts
-      .filter((part) => part.rows > 0)
-      .map(
-        (part) =>
-          html`<i
-            style="width:${percent(shareOf(part.rows, all))};background:${part.colour}"
-            title="${part.name}: ${formatCount(part.rows)}"
-          ></i>`,
-      )}
-  </div>`
+  const bar = stackedBar(
+    'Rows by where they went; the table has the numbers',
+    parts.map((part) => ({ ...part, share: shareOf(part.rows, all), amount: formatCount(part.rows) })),
+  )
   const rows = parts
     .filter((part) => part.rows > 0 || (part.name !== 'Left out by the source' && part.name !== 'Routed to routed/'))
     .map((part) => ({
-      cells: [
-        html`<span class="swatch" style="background:${part.colour}"></span>${part.name}`,
-        formatCount(part.rows),
-        formatPercent(shareOf(part.rows, all), 2),
-      ],
+      cells: [swatch(part), formatCount(part.rows), formatPercent(shareOf(part.rows, all), 2)],
     }))
   const columns = [
     { title: 'Rows', kind: 'name' },
