@@ -17,7 +17,6 @@ import {
   type Block,
   type FileColumn,
 } from '../kernels/columnar.js'
-import { groupSplits } from './byte-splits.js'
 import { columnsOfFiles, selectColumns, unknownColumns } from './file-columns.js'
 import {
   handOut,
@@ -28,11 +27,9 @@ import {
   type StoredFile,
   unlessDamaged,
 } from './file-read.js'
-import { cutGroups } from './parquet.js'
+import { cutGroups, cutLarge } from './large-files.js'
 import type { InputFile, Piece, PlanContext, ReadContext, SourceFormat, SourceOptions, Split } from './source.js'
 
-/** Files up to this size are one piece, and planned without opening them. */
-const WHOLE_BYTES = 64 << 20
 /** Files, and heads of record batches, that are read at a time. */
 const CONCURRENT_FILES = 4
 const CONCURRENT_BATCHES = 16
@@ -48,10 +45,11 @@ export const arrow: SourceFormat = {
 
   async plan(files, _options, context) {
     refuseStandardInput(files, 'Arrow IPC')
-    const large = files.filter((file) => file.size > WHOLE_BYTES)
-    const cuts = await mapConcurrent(large, CONCURRENT_FILES, (file) => cutFile(file, context))
-    const byFile = new Map(large.map((file, index) => [file, cuts[index] as Split[]]))
-    return groupSplits(files.map((file) => ({ file, bytes: file.size, cut: byFile.get(file) })))
+    return cutLarge(files, {
+      concurrent: CONCURRENT_FILES,
+      bytesOf: (file) => file.size,
+      cut: (file) => cutFile(file, context),
+    })
   },
 
   columns(files, options, context) {
@@ -98,7 +96,7 @@ async function streamColumns({ store, key }: StoredFile, { signal }: PlanContext
 }
 
 /** Splits of a large file. A stream, and a file in which not even the heads can be read, stay whole. */
-async function cutFile(file: InputFile, context: PlanContext): Promise<Split[]> {
+async function cutFile(file: InputFile, context: PlanContext): Promise<Split[] | undefined> {
   context.signal.throwIfAborted()
   const stored = await locate(file, context)
   const groups = await unlessDamaged(
@@ -113,8 +111,7 @@ async function cutFile(file: InputFile, context: PlanContext): Promise<Split[]> 
     },
     () => undefined,
   )
-  if (groups !== undefined) return cutGroups(file, groups)
-  return [{ kind: 'split', pieces: [{ file, range: { kind: 'whole' } }], bytes: file.size }]
+  return groups && cutGroups(file, groups)
 }
 
 async function* readFile(

@@ -10,7 +10,7 @@ import { parseCondition } from '../expressions/index.js'
 import { openStores } from '../io/stores.js'
 import type { ByteStores } from '../io/store.js'
 import { type Batch, liveBatchBytes } from '../kernels/batch.js'
-import { cutGroups } from './parquet.js'
+import { cutGroups } from './large-files.js'
 import { formatOfPath } from './index.js'
 import type { InputFile, Piece, Reject, SourceFormat, SourceOptions } from './source.js'
 

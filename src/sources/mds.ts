@@ -6,22 +6,20 @@
  */
 import { createHash, getHashes, type Hash } from 'node:crypto'
 import { z } from 'zod'
-import { mapConcurrent } from '../core/concurrent.js'
 import { GristmillError } from '../core/errors.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import type { FileColumn } from '../kernels/columnar.js'
 import { ItemReader, MDS_START_BYTES, mdsHead } from '../kernels/items.js'
 import type { RangeStart } from '../kernels/readers.js'
-import { estimate, groupSplits, SPLIT_BYTES } from './byte-splits.js'
+import { estimate } from './byte-splits.js'
 import { splitName } from './compression.js'
 import { columnsOfFiles, selectColumns, unknownColumns } from './file-columns.js'
 import { locate, rejectFile, type StoredFile, unlessDamaged } from './file-read.js'
 import { batchTarget, refusePipe, takeRows, withTypes } from './item-source.js'
+import { cutEvenly, cutLarge } from './large-files.js'
 import { type ListedShard, MdsIndexes, withListedShards } from './mds-index.js'
 import type { InputFile, Piece, PlanContext, ReadContext, SourceFormat, SourceOptions, Split } from './source.js'
 
-/** Shards up to this size are one piece, and planned without opening them. */
-const WHOLE_BYTES = 64 << 20
 /** Heads that are read at a time. */
 const CONCURRENT_FILES = 16
 /** Stored bytes read at a time when only the head is wanted. */
@@ -38,12 +36,12 @@ export const mds: SourceFormat = {
     refusePipe(files, 'mds')
     const shards = await withListedShards(files, context)
     const indexes = new MdsIndexes(context)
-    const large = shards.filter((file) => file.size > WHOLE_BYTES && compressionOf(file) === 'never')
-    const cuts = await mapConcurrent(large, CONCURRENT_FILES, (file) => cutShard(file, indexes, context))
-    const byFile = new Map(large.map((file, index) => [file, cuts[index] as Split[]]))
-    return groupSplits(
-      shards.map((file) => ({ file, bytes: estimate(file, splitName(file.path).compression), cut: byFile.get(file) })),
-    )
+    return cutLarge(shards, {
+      concurrent: CONCURRENT_FILES,
+      canCut: (file) => compressionOf(file) === 'never',
+      bytesOf: (file) => estimate(file, splitName(file.path).compression),
+      cut: (file) => cutShard(file, indexes, context),
+    })
   },
 
   async columns(files, options, context) {
@@ -88,23 +86,16 @@ function compressionOf(file: InputFile): RangeStart['compression'] {
 }
 
 /** Splits of a large shard, by the table of its samples. One with checksums to check stays whole. */
-async function cutShard(file: InputFile, indexes: MdsIndexes, context: PlanContext): Promise<Split[]> {
+async function cutShard(file: InputFile, indexes: MdsIndexes, context: PlanContext): Promise<Split[] | undefined> {
   context.signal.throwIfAborted()
-  const whole: Split[] = [{ kind: 'split', pieces: [{ file, range: { kind: 'whole' } }], bytes: file.size }]
   const listed = await unlessDamaged(
     async () => (await indexes.of(file)) ?? { hashes: {} },
     () => undefined,
   )
-  if (listed === undefined || hashOf(listed.hashes) !== undefined) return whole
+  if (listed === undefined || hashOf(listed.hashes) !== undefined) return undefined
   const { store, key } = await locate(file, context)
   const head = mdsHead(await store.read(key, 0, MDS_START_BYTES))
-  if (head === undefined) return whole
-  const count = Math.min(Math.ceil(file.size / SPLIT_BYTES), Math.max(1, head.samples))
-  return Array.from({ length: count }, (_, nth): Split => {
-    const [from, to] = [nth, nth + 1].map((at) => Math.floor((at * head.samples) / count)) as [number, number]
-    const range = { kind: 'rowGroups', from, to, firstRow: from } as const
-    return { kind: 'split', pieces: [{ file, range }], bytes: file.size / count }
-  })
+  return head && cutEvenly(file, head.samples, file.size)
 }
 
 /** The columns of a shard; undefined when it is damaged. */

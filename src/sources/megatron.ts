@@ -9,14 +9,13 @@ import { mapConcurrent } from '../core/concurrent.js'
 import { GristmillError } from '../core/errors.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import { MegatronFile, megatronHeadBytes } from '../kernels/megatron-file.js'
-import { type CutFile, groupSplits, SPLIT_BYTES } from './byte-splits.js'
+import { type CutFile, groupSplits } from './byte-splits.js'
 import { columnsOfFiles, selectColumns } from './file-columns.js'
 import { handOut, locate, rejectFile, type StoredFile, unlessDamaged } from './file-read.js'
 import { refusePipe } from './item-source.js'
-import type { InputFile, Piece, PlanContext, ReadContext, SourceFormat, SourceOptions, Split } from './source.js'
+import { cutEvenly, WHOLE_BYTES } from './large-files.js'
+import type { InputFile, Piece, PlanContext, ReadContext, SourceFormat, SourceOptions } from './source.js'
 
-/** A `.bin` up to this size is one piece. */
-const WHOLE_BYTES = 64 << 20
 const CONCURRENT_FILES = 16
 /** Documents whose place is looked up at a time. */
 const WINDOW_DOCUMENTS = 16 << 10
@@ -84,14 +83,7 @@ async function cutFile(file: InputFile, context: PlanContext): Promise<CutFile> 
   )
   if (opened === undefined) return { file: both, bytes, cut: undefined }
   using index = opened.index
-  const { documents } = index
-  const count = Math.min(Math.ceil(entry.bytes / SPLIT_BYTES), Math.max(1, documents))
-  const cut = Array.from({ length: count }, (_, nth): Split => {
-    const [from, to] = [nth, nth + 1].map((at) => Math.floor((at * documents) / count)) as [number, number]
-    const range = { kind: 'rowGroups', from, to, firstRow: from } as const
-    return { kind: 'split', pieces: [{ file: both, range }], bytes: bytes / count }
-  })
-  return { file: both, bytes, cut }
+  return { file: both, bytes, cut: cutEvenly(both, index.documents, entry.bytes, bytes) }
 }
 
 async function* readPiece(

@@ -7,10 +7,8 @@
  */
 import { join } from 'node:path'
 import { z } from 'zod'
-import { mapConcurrent } from '../core/concurrent.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import { PARQUET_TAIL_BYTES, ParquetFile, parquetFooterLength } from '../kernels/columnar.js'
-import { groupSplits, SPLIT_BYTES } from './byte-splits.js'
 import { columnsOfFiles, selectColumns, unknownColumns } from './file-columns.js'
 import {
   handOut,
@@ -21,10 +19,9 @@ import {
   type StoredFile,
   unlessDamaged,
 } from './file-read.js'
+import { cutGroups, cutLarge } from './large-files.js'
 import type { InputFile, Piece, PlanContext, Range, ReadContext, SourceFormat, SourceOptions, Split } from './source.js'
 
-/** Files up to this size are one piece, and planned without opening them. */
-const WHOLE_BYTES = 64 << 20
 /** Estimate of decoded over stored bytes. */
 const EXPANSION = 3
 /** Footers that are read at a time. */
@@ -39,10 +36,11 @@ export const parquet: SourceFormat = {
 
   async plan(files, options, context) {
     refuseStandardInput(files, 'Parquet')
-    const large = files.filter((file) => file.size > WHOLE_BYTES)
-    const cuts = await mapConcurrent(large, CONCURRENT_FOOTERS, (file) => cutFile(file, options, context))
-    const byFile = new Map(large.map((file, index) => [file, cuts[index] as Split[]]))
-    return groupSplits(files.map((file) => ({ file, bytes: file.size * EXPANSION, cut: byFile.get(file) })))
+    return cutLarge(files, {
+      concurrent: CONCURRENT_FOOTERS,
+      bytesOf: (file) => file.size * EXPANSION,
+      cut: (file) => cutFile(file, options, context),
+    })
   },
 
   columns(files, options, context) {
@@ -65,37 +63,15 @@ async function openFile(stored: StoredFile): Promise<ParquetFile> {
   return new ParquetFile(await readFooter(stored, PARQUET_TAIL_BYTES, parquetFooterLength))
 }
 
-/** Splits of a large file; a damaged one stays whole, so that reading it reports the damage. */
-async function cutFile(file: InputFile, options: SourceOptions, context: PlanContext): Promise<Split[]> {
+async function cutFile(file: InputFile, options: SourceOptions, context: PlanContext): Promise<Split[] | undefined> {
   context.signal.throwIfAborted()
   using opened = await unlessDamaged(
     async () => openFile(await locate(file, context)),
     () => undefined,
   )
-  if (opened === undefined) {
-    return [{ kind: 'split', pieces: [{ file, range: { kind: 'whole' } }], bytes: file.size * EXPANSION }]
-  }
+  if (opened === undefined) return undefined
   const names = options.columns && [options.text, options.id, ...options.columns]
   return cutGroups(file, opened.rowGroups(names))
-}
-
-/** Row groups put together in order until they have about 64 MiB. */
-export function cutGroups(
-  file: InputFile,
-  groups: readonly { readonly rows: number; readonly bytes: number }[],
-): Split[] {
-  const splits: Split[] = []
-  let [from, firstRow, rows, bytes] = [0, 0, 0, 0]
-  groups.forEach((group, index) => {
-    rows += group.rows
-    bytes += group.bytes
-    const next = groups[index + 1]
-    if (next !== undefined && bytes + next.bytes / 2 < SPLIT_BYTES) return
-    const range: Range = { kind: 'rowGroups', from, to: index + 1, firstRow }
-    splits.push({ kind: 'split', pieces: [{ file, range }], bytes })
-    ;[from, firstRow, rows, bytes] = [index + 1, firstRow + rows, 0, 0]
-  })
-  return splits
 }
 
 async function* readPiece(
