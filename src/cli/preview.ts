@@ -1,13 +1,14 @@
 /** The first rows of a run whose sink writes rows: its shards, read as any input is. */
 import { posix } from 'node:path'
 import { GristmillError } from '../core/errors.js'
+import { lookContext, wholeSplit } from '../engine/look.js'
 import type { Manifest } from '../engine/manifest.js'
 import { openStores } from '../io/stores.js'
 import type { ByteStore } from '../io/store.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import { RowReader } from '../kernels/rows.js'
 import { formatOfPath } from '../sources/index.js'
-import type { InputFile, ReadContext, SourceFormat, SourceOptions, Split } from '../sources/source.js'
+import type { InputFile, SourceFormat, SourceOptions } from '../sources/source.js'
 
 const CHUNK_BYTES = 256 << 10
 const MAX_RECORD_BYTES = 256 << 20
@@ -49,20 +50,11 @@ export async function* readStart(
   options: SourceOptions,
 ): AsyncGenerator<{ batch: Batch; columns: Columns }> {
   const stores = openStores()
-  const context: ReadContext = {
-    stores,
-    chunkBytes: () => CHUNK_BYTES,
-    reject: () => undefined,
-    pruned: () => undefined,
-    truncated: () => undefined,
-    consumed: () => undefined,
-    signal: new AbortController().signal,
-  }
+  const context = lookContext(stores, CHUNK_BYTES)
   try {
     const columns = await format.columns([file], options, context)
-    const whole: Split = { kind: 'split', pieces: [{ file, range: { kind: 'whole' } }], bytes: file.size }
     const planned = await format.plan([file], options, context)
-    const splits = planned.map((split) => (split.kind === 'split' ? split : whole))
+    const splits = planned.map((split) => (split.kind === 'split' ? split : wholeSplit(file)))
     for (const split of splits) {
       for await (const batch of format.read(split, columns, options, undefined, context)) {
         using owned = batch

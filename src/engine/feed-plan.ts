@@ -8,6 +8,7 @@ import { GristmillError } from '../core/errors.js'
 import type { PackOptions } from '../kernels/packing.js'
 import type { Piece, SequentialFile, Split } from '../sources/source.js'
 import { identityOf } from './identity.js'
+import { wholeSplit } from './look.js'
 import { labelsAt, planStages, type Plan, type Stage } from './plan.js'
 import type { PreparedPipeline } from './prepare.js'
 import { piecesIdentity } from './tasks.js'
@@ -47,7 +48,7 @@ export function planFeed(prepared: PreparedPipeline, { sequenceLength, taskBytes
   if (!stage) throw new GristmillError('GM_INTERNAL', 'a plan without a stage')
   refuse(prepared, stage)
   const pack = packingOf(plan, sequenceLength)
-  const splits = prepared.splits.flatMap((split) => cutSplit(wholeSplit(split), taskBytes))
+  const splits = prepared.splits.flatMap((split) => cutSplit(asOneTask(split), taskBytes))
   if (splits.length === 0) throw new GristmillError('GM_INPUT_NONE', 'the pipeline has no input to feed from')
   const pieces = splits.map(piecesIdentity)
   const { kernels, source, steps, functions } = stage.identity as Record<string, unknown>
@@ -100,11 +101,11 @@ function packingOf({ pack }: Plan, sequenceLength: number | undefined): PackOpti
 }
 
 /** A stream that a run would cut while it reads it, as one task: only from its start can any of it be had. */
-function wholeSplit(split: Split | SequentialFile): Split {
+function asOneTask(split: Split | SequentialFile): Split {
   if (split.kind === 'split') return split
   const { file, bytes } = split
   if (file.url !== '-' && bytes <= WHOLE_STREAM_BYTES) {
-    return { kind: 'split', pieces: [{ file, range: { kind: 'whole' } }], bytes }
+    return wholeSplit(file, bytes)
   }
   const name = file.url === '-' ? 'standard input' : file.path
   throw new GristmillError('GM_CONFIG', `${name} can only be read from its start to its end, and is long`, {

@@ -6,6 +6,7 @@ import { GristmillError } from '../core/errors.js'
 import type { ByteStores } from '../io/store.js'
 import type { Batch, Columns } from '../kernels/batch.js'
 import type { SequentialFile, SourceFormat, SourceOptions, Split } from '../sources/source.js'
+import { lookContext, wholeSplit } from './look.js'
 
 /** Bytes read for a sample. */
 const SAMPLE_BYTES = 256 * 1024
@@ -28,19 +29,9 @@ export async function sampleRows(input: SampleInput): Promise<Batch> {
       hint: 'declare them: map(fn, { columns: { … } })',
     })
   }
-  const split: Split =
-    first.kind === 'split'
-      ? first
-      : { kind: 'split', pieces: [{ file: first.file, range: { kind: 'whole' } }], bytes: first.bytes }
-  const rows = input.source.read(split, input.sourceColumns, input.sourceOptions, input.where, {
-    stores: input.stores,
-    chunkBytes: () => SAMPLE_BYTES,
-    reject: () => {},
-    pruned: () => {},
-    truncated: () => {},
-    consumed: () => {},
-    signal: input.signal,
-  })
+  const split = first.kind === 'split' ? first : wholeSplit(first.file, first.bytes)
+  const context = lookContext(input.stores, SAMPLE_BYTES, input.signal)
+  const rows = input.source.read(split, input.sourceColumns, input.sourceOptions, input.where, context)
   try {
     for await (const batch of rows) {
       if (batch.rows > 0) return batch

@@ -7,6 +7,7 @@
  */
 import { posix } from 'node:path'
 import type { Ast } from '../../expressions/index.js'
+import { lookContext, wholeSplit } from '../../engine/look.js'
 import type { Manifest } from '../../engine/manifest.js'
 import type { Registry } from '../../engine/registry.js'
 import type { ByteStore, ByteStores } from '../../io/store.js'
@@ -276,22 +277,13 @@ async function rowsOfOther(
     maxRecordBytes: MAX_RECORD_BYTES,
     format: {},
   } as const
-  const context = {
-    stores,
-    chunkBytes: () => CHUNK_BYTES,
-    reject: () => undefined,
-    pruned: () => undefined,
-    truncated: () => undefined,
-    consumed: () => undefined,
-    signal: new AbortController().signal,
-  }
+  const context = lookContext(stores, CHUNK_BYTES)
   const all = await format.columns([file], options, context)
   const columns = all.filter(({ name: column, type }) => DESCRIBING.test(column) && type !== 'other')
   const ids = new Expression(isId(id))
-  const whole = { kind: 'split', pieces: [{ file, range: { kind: 'whole' } }], bytes } as const
   const found: FoundRow[] = []
   let before = 0
-  for await (const read of format.read(whole, columns, options, undefined, context)) {
+  for await (const read of format.read(wholeSplit(file), columns, options, undefined, context)) {
     using batch = read
     const { rows } = batch
     const positions = new BigUint64Array(

@@ -7,13 +7,14 @@
  */
 import { dirname, join, resolve } from 'node:path'
 import { GristmillError } from '../../core/errors.js'
+import { lookContext, wholeSplit } from '../../engine/look.js'
 import type { Manifest } from '../../engine/manifest.js'
 import type { SourceSpec } from '../../engine/pipeline.js'
 import type { Registry } from '../../engine/registry.js'
 import type { ByteStores } from '../../io/store.js'
 import type { Batch, Columns } from '../../kernels/batch.js'
 import { Expression } from '../../kernels/expression.js'
-import type { InputFile, Range, ReadContext, SourceFormat, SourceOptions, Split } from '../../sources/source.js'
+import type { InputFile, Range, SourceFormat, SourceOptions, Split } from '../../sources/source.js'
 
 const CHUNK_BYTES = 1 << 20
 
@@ -131,19 +132,11 @@ export class InputReader {
 
   /** Batches of the stretch that owns a position. */
   async *#rowsAround(file: InputFile, position: number): AsyncGenerator<Batch> {
-    const context: ReadContext = {
-      stores: this.#context.stores,
-      chunkBytes: () => CHUNK_BYTES,
-      reject: () => undefined,
-      pruned: () => undefined,
-      truncated: () => undefined,
-      consumed: () => undefined,
-      signal: new AbortController().signal,
-    }
+    const context = lookContext(this.#context.stores, CHUNK_BYTES)
     const planned = await this.#source.plan([file], this.#options, context)
-    const whole: Split = { kind: 'split', pieces: [{ file, range: { kind: 'whole' } }], bytes: file.size }
     const splits = planned.filter((split) => split.kind === 'split')
-    const owner = splits.findLast(({ pieces }) => pieces.some(({ range }) => mayOwn(range, position))) ?? whole
+    const owner =
+      splits.findLast(({ pieces }) => pieces.some(({ range }) => mayOwn(range, position))) ?? wholeSplit(file)
     const reads = owner.pieces[0]!.range.kind === 'bytes' ? [narrowed(owner, position), owner] : [owner]
     for (const split of reads) yield* this.#source.read(split, this.columns, this.#options, undefined, context)
   }
