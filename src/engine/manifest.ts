@@ -3,6 +3,7 @@
  * unfinished. docs/run-directory.md documents every key; a test compares.
  */
 import type { ColumnType } from '../kernels/batch.js'
+import type { RowCounts } from './task.js'
 
 export interface ManifestFile {
   /** Relative to the run directory, as in `shards/00000.bin`. */
@@ -70,21 +71,7 @@ export interface Manifest {
   readonly configuration: unknown
   readonly inputs: readonly { readonly path: string; readonly bytes: number; readonly fingerprint: string }[]
   /** rowsIn + added = rowsOut + removed + routed + quarantined + pruned */
-  readonly totals: {
-    /** Records read, well-formed or not. */
-    readonly rowsIn: number
-    /** Rows made by steps that turn one row into several, beyond the first. */
-    readonly added: number
-    readonly rowsOut: number
-    readonly removed: number
-    /** Rows that steps took to `routed/`; absent in runs of versions that routed none. */
-    readonly routed?: number
-    readonly quarantined: number
-    /** Rows the source left out by request (`where`, `onMissing: skip`). */
-    readonly pruned: number
-    readonly tokens: number
-    readonly decodedBytes: number
-  }
+  readonly totals: RowCounts
   /** Inputs that ended before their format said so. */
   readonly truncatedInputs: readonly { readonly path: string; readonly reason: string }[]
   readonly columns: readonly { readonly name: string; readonly type: ColumnType }[]

@@ -190,16 +190,21 @@ export interface PackTask {
 
 export type Task = MapTask | DecideTask | PackTask
 
+/** What became of the rows of a task, or of a run. */
 export interface RowCounts {
+  /** Records read, well-formed or not. */
   readonly rowsIn: number
+  /** Rows made by steps that turn one row into several, beyond the first. */
   readonly added: number
   readonly rowsOut: number
   readonly removed: number
-  /** Absent in commits of versions that routed none. */
+  /** Rows that steps took to `routed/`; absent in commits and runs of versions that routed none. */
   readonly routed?: number
   readonly quarantined: number
+  /** Rows the source left out by request (`where`, `onMissing: skip`). */
   readonly pruned: number
   readonly tokens: number
+  /** Bytes after decompression. */
   readonly decodedBytes: number
 }
 

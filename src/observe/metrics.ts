@@ -2,6 +2,7 @@
  * `metrics.json`: what a run measured. The report is drawn from nothing else, and `--json` events carry
  * parts of it.
  */
+import type { RowCounts } from '../engine/task.js'
 import type { Statistics } from '../kernels/stats.js'
 
 export interface StepMetrics {
@@ -72,21 +73,10 @@ export interface Metrics {
   readonly wallSeconds: number
   readonly workers: number
   readonly memoryBudgetBytes: number
-  readonly totals: {
+  readonly totals: Omit<RowCounts, 'added'> & {
     readonly inputFiles: number
     /** Bytes as stored. */
     readonly inputBytes: number
-    /** Bytes after decompression. */
-    readonly decodedBytes: number
-    readonly rowsIn: number
-    readonly rowsOut: number
-    readonly removed: number
-    /** Absent in runs of versions that routed none. */
-    readonly routed?: number
-    readonly quarantined: number
-    /** Rows the source left out by request. */
-    readonly pruned: number
-    readonly tokens: number
     readonly shards: number
     readonly outputBytes: number
   }
