@@ -2,6 +2,7 @@
 import { machine } from '../core/machine.js'
 import { GristmillError } from '../core/errors.js'
 import { formatBinaryBytes, parseBytes } from '../core/units.js'
+import type { ExplainOptions } from '../pipeline/run.js'
 
 /** Flags of every command that plans a run. */
 export interface PlanFlags {
@@ -74,4 +75,15 @@ export function memoryBytes(flags: PlanFlags): number | undefined {
   throw new GristmillError('GM_USAGE', `--memory: ${formatBinaryBytes(bytes)} is less than any run needs`, {
     hint: 'a unit may be missing: write 4GiB or 512MiB',
   })
+}
+
+/** The resource flags as programs give them. */
+export function resources(flags: PlanFlags & { readonly out?: string }): ExplainOptions {
+  const bytes = memoryBytes(flags)
+  return {
+    ...(flags.out === undefined ? {} : { out: flags.out }),
+    ...(flags.workers === undefined ? {} : { workers: flags.workers }),
+    ...(bytes === undefined ? {} : { memoryBytes: bytes }),
+    ...(flags.scratch === undefined ? {} : { scratch: flags.scratch }),
+  }
 }

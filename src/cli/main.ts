@@ -1,6 +1,7 @@
 /**
  * The command line's entry: parses, calls a command, reports failures, sets the exit code. Commands are imported
- * when they run, so that `--version`, `--help` and usage errors cost no more than Node itself.
+ * when they run, so that `--version`, `--help` and usage errors cost no more than Node itself; and they import what
+ * they need, not the façade, which loads everything.
  */
 import { CommanderError, type Command } from 'commander'
 import { GristmillError } from '../core/errors.js'

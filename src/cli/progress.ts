@@ -2,7 +2,6 @@
  * Shows a run while it goes on: a block of lines redrawn in place on a terminal, plain lines elsewhere, JSON lines
  * with `--json`, nothing with `--quiet`. Progress goes to standard error, so that standard output stays the result.
  */
-import { createLogUpdate } from 'log-update'
 import { stripVTControlCharacters } from 'node:util'
 import {
   formatBinaryBytes,
@@ -41,7 +40,7 @@ export interface Progress {
 }
 
 /** The display that suits the flags and the terminal. */
-export function createProgress(output: Console): Progress {
+export async function createProgress(output: Console): Promise<Progress> {
   if (output.json) return jsonProgress(output)
   if (output.quiet) return { onEvent: () => undefined, say: () => undefined, close: () => undefined }
   const live = process.stderr.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI']
@@ -52,7 +51,9 @@ function jsonProgress(output: Console): Progress {
   return { onEvent: (event) => output.object(event), say: (text) => output.note(text), close: () => undefined }
 }
 
-function liveProgress(output: Console): Progress {
+async function liveProgress(output: Console): Promise<Progress> {
+  // Loaded here, since most runs have no terminal and it would be a tenth of their start.
+  const { createLogUpdate } = await import('log-update')
   const paint = output.notePaint
   const block = createLogUpdate(process.stderr)
   let state = NOTHING_YET

@@ -1,9 +1,10 @@
 /** `gristmill explain`: the plan as a table. */
-import { explainPipeline, loadPipeline } from '../../index.js'
+import { loadPipeline } from '../../pipeline/file.js'
+import { explainPipeline } from '../../pipeline/run.js'
 import { createConsole } from '../console.js'
 import { renderExplanation } from '../explanation.js'
+import { resources } from '../flags.js'
 import type { ExplainFlags } from '../program.js'
-import { resources } from './run.js'
 
 export async function explain(file: string, flags: ExplainFlags): Promise<number> {
   const output = createConsole(flags)

@@ -1,8 +1,9 @@
 /** `gristmill run`: loads the pipeline, runs it, shows progress and the sum of it. */
 import { GristmillError } from '../../core/errors.js'
-import { type ExplainOptions, loadPipeline, runPipeline } from '../../index.js'
+import { loadPipeline } from '../../pipeline/file.js'
+import { runPipeline } from '../../pipeline/run.js'
 import { createConsole } from '../console.js'
-import { memoryBytes, type PlanFlags } from '../flags.js'
+import { resources } from '../flags.js'
 import { commandLine, onInterrupt } from '../interrupt.js'
 import type { RunFlags } from '../program.js'
 import { createProgress } from '../progress.js'
@@ -11,7 +12,7 @@ import { renderSummary } from '../summary.js'
 export async function run(file: string, flags: RunFlags): Promise<number> {
   const output = createConsole(flags)
   const budget = resources(flags)
-  const progress = createProgress(output)
+  const progress = await createProgress(output)
   using interrupt = onInterrupt(() => {
     progress.say('stopping… what is committed stays; press Ctrl-C again to stop at once')
   })
@@ -38,15 +39,4 @@ function interrupted(error: unknown): GristmillError {
   const again = commandLine(process.argv.slice(2))
   const hint = `run the same command to resume: ${again}`
   return new GristmillError('GM_INTERRUPTED', 'interrupted; what was committed is kept', { hint, cause: error })
-}
-
-/** The resource flags as the façade takes them. */
-export function resources(flags: PlanFlags & { readonly out?: string }): ExplainOptions {
-  const bytes = memoryBytes(flags)
-  return {
-    ...(flags.out === undefined ? {} : { out: flags.out }),
-    ...(flags.workers === undefined ? {} : { workers: flags.workers }),
-    ...(bytes === undefined ? {} : { memoryBytes: bytes }),
-    ...(flags.scratch === undefined ? {} : { scratch: flags.scratch }),
-  }
 }

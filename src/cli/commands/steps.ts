@@ -1,7 +1,7 @@
 /** `gristmill steps`: what a pipeline can be made of, read from the same tables that run it. */
 import { GristmillError, nearest } from '../../core/errors.js'
 import type { Registry } from '../../engine/registry.js'
-import { pipelineJsonSchema } from '../../index.js'
+import { pipelineJsonSchema } from '../../pipeline/schema.js'
 import { registry } from '../../registry.js'
 import type { SinkFormat } from '../../sinks/sink.js'
 import type { SourceFormat } from '../../sources/source.js'

@@ -1,5 +1,6 @@
 /** `gristmill why`: the life of one row of a finished run. */
-import { loadPipeline, whyRow } from '../../index.js'
+import { loadPipeline } from '../../pipeline/file.js'
+import { whyRow } from '../../pipeline/look-back.js'
 import { createConsole } from '../console.js'
 import { renderLives } from '../life.js'
 import type { WhyFlags } from '../program.js'
