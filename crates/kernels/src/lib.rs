@@ -30,6 +30,8 @@ pub mod rows;
 pub mod shared;
 pub mod stats;
 pub mod tabular;
+#[cfg(test)]
+mod test_folder;
 pub mod text;
 pub mod tokenize;
 

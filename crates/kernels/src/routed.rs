@@ -145,6 +145,7 @@ fn create_private(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::batch::Identity;
+    use crate::test_folder::TestFolder;
     use arrow_array::StringArray;
 
     fn batch() -> Batch {
@@ -155,8 +156,7 @@ mod tests {
 
     #[test]
     fn rows_leave_once_and_only_the_owner_reads_them() {
-        let folder = std::env::temp_dir().join(format!("gristmill-routed-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new();
         let route = |value| Some(Route { rule: "email", value: Some(value) });
         let mut routed = RoutedRows::default();
         routed.write_to(folder.join("task"));
@@ -173,7 +173,6 @@ mod tests {
             let mode = std::fs::metadata(&files[0].file.path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

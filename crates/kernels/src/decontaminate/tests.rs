@@ -12,6 +12,7 @@ use crate::Batch;
 use crate::batch::Identity;
 use crate::edits::Edits;
 use crate::removed::RemovedLog;
+use crate::test_folder::TestFolder;
 
 fn index(ngram: usize, items: &[&str]) -> Index {
     let mut builder = Builder::new(ngram);
@@ -164,8 +165,7 @@ fn what_surrounds_an_ngram_is_cut_too() {
 
 #[test]
 fn broken_benchmarks_name_the_file_and_the_line() {
-    let folder = std::env::temp_dir().join(format!("gristmill-benchmarks-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = TestFolder::new();
     let reason = |bytes: &[u8]| {
         let path = folder.join("b.jsonl");
         std::fs::write(&path, bytes).unwrap();
@@ -179,5 +179,4 @@ fn broken_benchmarks_name_the_file_and_the_line() {
     assert!(reason(b"{\"q\": \"a\"}\n").contains("no row has text in any of the fields question"));
     assert!(reason(b"PAR1 and no more").contains("not valid benchmark: b.jsonl"));
     assert!(reason(&[0x1f, 0x8b, 8, 0, 0]).contains("b.jsonl"));
-    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -360,6 +360,7 @@ mod tests {
     use super::*;
     use crate::batch::{Identity, TEXT};
     use crate::order::spill;
+    use crate::test_folder::TestFolder;
     use arrow_array::ArrayRef;
     use arrow_schema::{DataType, Field};
     use proptest::prelude::*;
@@ -417,8 +418,7 @@ mod tests {
             by in prop_oneof![Just(Part::Line), Just(Part::Paragraph)],
             partitions in 1_u32..4,
         ) {
-            let folder = std::env::temp_dir().join(format!("gristmill-parts-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).unwrap();
+            let folder = TestFolder::new();
             let options = PartOptions {
                 column: TEXT.to_owned(),
                 by,

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
@@ -18,6 +17,7 @@ use super::{Export, ExportConfig};
 use crate::formats::parquet_write::ParquetWriter;
 use crate::formats::shard_file::FinishedFile;
 use crate::hash::blocks::BlockHasher;
+use crate::test_folder::TestFolder;
 
 const FORMATS: [Format; 7] = [
     Format::Mds,
@@ -28,26 +28,6 @@ const FORMATS: [Format; 7] = [
     Format::Parquet,
     Format::Safetensors,
 ];
-
-/// A folder that is deleted with the test.
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("gristmill-export-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn listed(run: &Path, name: &str, content: &[u8]) -> Value {
     fs::create_dir_all(run.join(name).parent().unwrap()).unwrap();
@@ -141,10 +121,10 @@ fn table(run: &Path, first: usize, rows: usize) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-fn config(place: &Place, format: Format) -> ExportConfig {
+fn config(place: &TestFolder, format: Format) -> ExportConfig {
     ExportConfig {
-        run: place.0.join("run"),
-        out: place.0.join("out"),
+        run: place.join("run"),
+        out: place.join("out"),
         format,
         seq_len: None,
         documents: false,
@@ -208,8 +188,8 @@ proptest! {
         whole in any::<bool>(),
     ) {
         prop_assume!(documents.iter().any(|document| !document.is_empty()));
-        let place = Place::new();
-        let sequences = write_run(&place.0.join("run"), &documents, length, in_shard);
+        let place = TestFolder::new();
+        let sequences = write_run(&place.join("run"), &documents, length, in_shard);
         let config = ExportConfig { documents: whole, shard_bytes, ..config(&place, format) };
         if whole {
             let expected: Vec<_> = documents.iter().map(|document| widened(document)).collect();
@@ -227,7 +207,7 @@ proptest! {
             prop_assert_eq!(read_lists(&padded, 0), filled.collect::<Vec<_>>());
         }
         let report = export(&ExportConfig { threads: 1, ..config.clone() });
-        let other = ExportConfig { threads: 3, out: place.0.join("other"), ..config.clone() };
+        let other = ExportConfig { threads: 3, out: place.join("other"), ..config.clone() };
         prop_assert_eq!(&report, &export(&other));
         let samples = if whole { documents.len() } else { sequences.len() };
         prop_assert_eq!(report.samples, samples as u64);
@@ -238,9 +218,9 @@ proptest! {
 #[test]
 fn a_stopped_export_leaves_nothing_and_goes_on_to_the_same_bytes() {
     for format in FORMATS {
-        let place = Place::new();
+        let place = TestFolder::new();
         let documents: Vec<Vec<u16>> = (0..200).map(|document| vec![document; 5]).collect();
-        write_run(&place.0.join("run"), &documents, 16, 50);
+        write_run(&place.join("run"), &documents, 16, 50);
         let config = ExportConfig { documents: true, shard_bytes: 600, threads: 1, ..config(&place, format) };
         let stopped = Export::open(config.clone()).unwrap();
         // The first unit is written before anything is stopped, the others are not.
@@ -253,18 +233,18 @@ fn a_stopped_export_leaves_nothing_and_goes_on_to_the_same_bytes() {
         assert!(!config.out.exists());
         let report = export(&config);
         assert_eq!(report.resumed, 50, "{format:?}");
-        let whole = ExportConfig { out: place.0.join("whole"), ..config.clone() };
+        let whole = ExportConfig { out: place.join("whole"), ..config.clone() };
         export(&whole);
         assert_eq!(content(&config.out), content(&whole.out));
-        assert!(!place.0.join("out.partial").exists());
+        assert!(!place.join("out.partial").exists());
     }
 }
 
 #[test]
 fn what_is_left_of_another_export_is_not_used() {
-    let place = Place::new();
+    let place = TestFolder::new();
     let documents: Vec<Vec<u16>> = (0..20).map(|document| vec![document; 5]).collect();
-    write_run(&place.0.join("run"), &documents, 16, 5);
+    write_run(&place.join("run"), &documents, 16, 5);
     let mds = config(&place, Format::Mds);
     let stopped = Export::open(mds.clone()).unwrap();
     let folder = super::folder::Folder::open(&mds, &stopped.source).unwrap();
@@ -276,20 +256,20 @@ fn what_is_left_of_another_export_is_not_used() {
     assert_eq!(report.resumed, 0);
     let again = Export::open(mds.clone()).unwrap().run().unwrap_err();
     assert!(again.to_string().contains("already holds a finished export"), "{again}");
-    fs::create_dir_all(place.0.join("other.partial")).unwrap();
-    fs::write(place.0.join("other.partial/mine"), "x").unwrap();
-    let other = ExportConfig { out: place.0.join("other"), ..mds };
+    fs::create_dir_all(place.join("other.partial")).unwrap();
+    fs::write(place.join("other.partial/mine"), "x").unwrap();
+    let other = ExportConfig { out: place.join("other"), ..mds };
     let refused = Export::open(other).unwrap().run().unwrap_err();
     assert!(refused.to_string().contains("is no unfinished export"), "{refused}");
-    assert_eq!(fs::read_to_string(place.0.join("other.partial/mine")).unwrap(), "x");
+    assert_eq!(fs::read_to_string(place.join("other.partial/mine")).unwrap(), "x");
 }
 
 #[test]
 fn damage_in_the_run_is_no_export() {
-    let place = Place::new();
+    let place = TestFolder::new();
     let documents: Vec<Vec<u16>> = (0..20).map(|document| vec![document; 5]).collect();
-    write_run(&place.0.join("run"), &documents, 16, 5);
-    let bin = place.0.join("run/shards/00001.bin");
+    write_run(&place.join("run"), &documents, 16, 5);
+    let bin = place.join("run/shards/00001.bin");
     let mut bytes = fs::read(&bin).unwrap();
     bytes[3] ^= 1;
     fs::write(&bin, bytes).unwrap();
@@ -301,8 +281,8 @@ fn damage_in_the_run_is_no_export() {
 
 #[test]
 fn options_that_do_not_fit_the_run_are_refused() {
-    let place = Place::new();
-    write_run(&place.0.join("run"), &[vec![1, 2, 3]], 4, 1);
+    let place = TestFolder::new();
+    write_run(&place.join("run"), &[vec![1, 2, 3]], 4, 1);
     let config = config(&place, Format::Mds);
     let refused = |config: ExportConfig| Export::open(config).err().unwrap().to_string();
     assert!(refused(ExportConfig { seq_len: Some(5), ..config.clone() }).contains("no pack of 5"));
@@ -310,6 +290,6 @@ fn options_that_do_not_fit_the_run_are_refused() {
     assert!(refused(padded).contains("only packed sequences are padded"));
     let compressed = ExportConfig { zstd: true, format: Format::Arrow, ..config.clone() };
     assert!(refused(compressed).contains("only mds and litdata"));
-    let missing = ExportConfig { run: place.0.join("none"), ..config };
+    let missing = ExportConfig { run: place.join("none"), ..config };
     assert!(refused(missing).contains("is no finished run"));
 }

@@ -340,6 +340,7 @@ mod tests {
 
     use super::*;
     use crate::batch::Identity;
+    use crate::test_folder::TestFolder;
     use crate::tokenize::tokens_field;
     use arrow_array::StringArray;
     use arrow_array::builder::{ListBuilder, UInt32Builder};
@@ -357,12 +358,6 @@ mod tests {
         }
         let identity = Identity::of_file("rows.jsonl", positions, ids);
         Batch::new(identity, vec![(tokens_field(), Arc::new(lists.finish()))]).unwrap()
-    }
-
-    fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("gristmill-megatron-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
     }
 
     /// The documents of a shard, by the layout in the module's documentation.
@@ -394,10 +389,10 @@ mod tests {
             shard_bytes in 1_u64..200,
             wide in any::<bool>(),
         ) {
-            let folder = folder("property");
+            let folder = TestFolder::new();
             let write = |name: &str, cuts: &[usize]| {
                 let size = if wide { 70_000 } else { 60_000 };
-                let mut writer = MegatronWriter::with_shard_bytes(&folder, name, size, shard_bytes);
+                let mut writer = MegatronWriter::with_shard_bytes(&*folder, name, size, shard_bytes);
                 for ends in cuts.windows(2) {
                     writer.write(&batch(&documents[ends[0]..ends[1]], ends[0] as u64)).unwrap();
                 }
@@ -425,41 +420,37 @@ mod tests {
                 prop_assert_eq!(read.len() as u64, shard.rows);
                 prop_assert_eq!(read.iter().map(|&length| u64::from(length)).sum::<u64>(), shard.tokens);
             }
-            std::fs::remove_dir_all(folder).unwrap();
         }
     }
 
     #[test]
     fn only_selected_rows_are_written() {
-        let folder = folder("selected");
+        let folder = TestFolder::new();
         let mut batch = batch(&[vec![1], vec![2, 3], vec![], vec![4]], 0);
         batch.retain(&BooleanBuffer::from(vec![true, false, true, true])).unwrap();
-        let mut writer = MegatronWriter::new(&folder, "a", 10);
+        let mut writer = MegatronWriter::new(&*folder, "a", 10);
         writer.write(&batch).unwrap();
         let shards = writer.finish().unwrap();
         assert_eq!(read(&shards[0]), [vec![1], vec![], vec![4]]);
-        assert!(MegatronWriter::new(&folder, "none", 10).finish().unwrap().is_empty());
-        std::fs::remove_dir_all(folder).unwrap();
+        assert!(MegatronWriter::new(&*folder, "none", 10).finish().unwrap().is_empty());
     }
 
     #[test]
     fn an_id_that_does_not_fit_is_refused() {
-        let folder = folder("wide");
-        let mut writer = MegatronWriter::new(&folder, "a", 65_499);
+        let folder = TestFolder::new();
+        let mut writer = MegatronWriter::new(&*folder, "a", 65_499);
         let message = writer.write(&batch(&[vec![65_536]], 0)).unwrap_err().to_string();
         assert!(message.contains("token id 65536 is above 65535"), "{message}");
-        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn an_index_cut_short_is_no_index() {
-        let folder = folder("short");
-        let mut writer = MegatronWriter::new(&folder, "a", 10);
+        let folder = TestFolder::new();
+        let mut writer = MegatronWriter::new(&*folder, "a", 10);
         writer.write(&batch(&[vec![1], vec![2]], 0)).unwrap();
         let path = writer.finish().unwrap()[0].files[1].1.path.clone();
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert!(MegatronLengths::open(&path).is_err());
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -226,21 +226,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::test_folder::TestFolder;
     use proptest::prelude::*;
-
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("gristmill-runs-{name}-{}", std::process::id())))
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_file(&self.0);
-        }
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -249,12 +236,13 @@ mod tests {
         fn every_rank_is_that_of_the_sorted_whole(
             parts in prop::collection::vec(prop::collection::vec(prop_oneof![0_u64..40, any::<u64>()], 0..50), 1..5)
         ) {
-            let scratch = Scratch::new("rank");
-            let mut file = SegmentWriter::create(&scratch.0).unwrap();
+            let folder = TestFolder::new();
+            let path = folder.join("runs");
+            let mut file = SegmentWriter::create(&path).unwrap();
             let runs: Vec<Run> =
                 parts.iter().map(|part| Run::of_numbers(&mut file, &mut part.clone()).unwrap()).collect();
             file.finish().unwrap();
-            let placed: Vec<Placed<'_>> = runs.iter().map(|run| (scratch.0.as_path(), run)).collect();
+            let placed: Vec<Placed<'_>> = runs.iter().map(|run| (path.as_path(), run)).collect();
             let mut sorted = parts.concat();
             sorted.sort_unstable();
             for (rank, &key) in sorted.iter().enumerate() {
@@ -266,8 +254,9 @@ mod tests {
         fn a_merge_counts_every_key_once_in_order(
             parts in prop::collection::vec(prop::collection::btree_map("[ab]{0,3}", 1_u64..9, 0..20), 1..5)
         ) {
-            let scratch = Scratch::new("merge");
-            let mut file = SegmentWriter::create(&scratch.0).unwrap();
+            let folder = TestFolder::new();
+            let path = folder.join("runs");
+            let mut file = SegmentWriter::create(&path).unwrap();
             let mut expected = BTreeMap::new();
             let mut runs = Vec::new();
             for part in &parts {
@@ -278,7 +267,7 @@ mod tests {
                 runs.push(Run::of_counts(&mut file, counts).unwrap());
             }
             file.finish().unwrap();
-            let placed: Vec<Placed<'_>> = runs.iter().map(|run| (scratch.0.as_path(), run)).collect();
+            let placed: Vec<Placed<'_>> = runs.iter().map(|run| (path.as_path(), run)).collect();
             let mut got = Vec::new();
             merge(&placed, |key, count| {
                 got.push((key.to_vec(), count));
@@ -291,8 +280,9 @@ mod tests {
 
     #[test]
     fn a_run_larger_than_what_is_held_in_memory() {
-        let scratch = Scratch::new("large");
-        let mut file = SegmentWriter::create(&scratch.0).unwrap();
+        let folder = TestFolder::new();
+        let path = folder.join("runs");
+        let mut file = SegmentWriter::create(&path).unwrap();
         let runs: Vec<Run> = (0..3_u64)
             .map(|run| {
                 let mut keys: Vec<u64> = (0..20_000).map(|key| key * 3 + run).collect();
@@ -302,12 +292,12 @@ mod tests {
         let texts: Vec<(String, u64)> = (0..3).map(|key| (key.to_string().repeat(100_000), 1)).collect();
         let long = Run::of_counts(&mut file, texts.clone()).unwrap();
         file.finish().unwrap();
-        let placed: Vec<Placed<'_>> = runs.iter().map(|run| (scratch.0.as_path(), run)).collect();
+        let placed: Vec<Placed<'_>> = runs.iter().map(|run| (path.as_path(), run)).collect();
         for rank in [0, 1, 29_999, 30_000, 59_999] {
             assert_eq!(key_at_rank(&placed, rank).unwrap(), rank);
         }
         let mut keys = Vec::new();
-        merge(&[(&scratch.0, &long)], |key, _| {
+        merge(&[(&path, &long)], |key, _| {
             keys.push(String::from_utf8(key.to_vec()).unwrap());
             Ok(true)
         })

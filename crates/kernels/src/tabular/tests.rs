@@ -1,6 +1,5 @@
 //! Fitting as a whole: whatever the cut into tasks and batches, the same parameters, those of plain loops.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::types::Float64Type;
@@ -16,6 +15,7 @@ use super::{StepPlan, Transform};
 use crate::batch::{Batch, Identity};
 use crate::error::Result;
 use crate::removed::RemovedLog;
+use crate::test_folder::TestFolder;
 
 type Row = (Option<f64>, Option<i64>, Option<String>);
 
@@ -73,28 +73,12 @@ mod at {
     pub const MODE_S: usize = 8;
 }
 
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("gristmill-tabular-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The parameters of every step, from tasks of batches.
-fn fit(folder: &Folder, steps: &[String], tasks: &[Vec<&[Row]>], limit: usize) -> Result<Vec<String>> {
+fn fit(folder: &TestFolder, steps: &[String], tasks: &[Vec<&[Row]>], limit: usize) -> Result<Vec<String>> {
     let options = format!(r#"{{"steps":[{}]}}"#, steps.join(","));
     let mut seen = Vec::new();
     for (index, batches) in tasks.iter().enumerate() {
-        let path = folder.0.join(index.to_string());
+        let path = folder.join(index.to_string());
         let options: FitOptions = serde_json::from_str(&options).unwrap();
         let mut collector = Collector::create(&path, options)?.limited(limit);
         for rows in batches {
@@ -107,7 +91,7 @@ fn fit(folder: &Folder, steps: &[String], tasks: &[Vec<&[Row]>], limit: usize) -
     let options: FitOptions = serde_json::from_str(&options).unwrap();
     let plans: Vec<StepPlan> = options.steps.into_iter().map(|step| step.plan).collect();
     let resolved = (0..plans.len()).map(|index| {
-        let path = folder.0.join("fitted");
+        let path = folder.join("fitted");
         resolve(&plans, index, &seen, 1000, &path)?;
         Ok(std::fs::read_to_string(path).unwrap())
     });
@@ -139,7 +123,7 @@ proptest! {
     ) {
         // Columns without any value are refused, see below.
         let rows = [vec![(Some(1.5), Some(2), Some("b".to_owned()))], rows].concat();
-        let folder = Folder::new("cuts");
+        let folder = TestFolder::new();
         let whole = fit(&folder, &everything(), &[vec![&rows]], usize::MAX).unwrap();
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(rows.len())).collect();
         cuts.extend([0, rows.len()]);
@@ -152,7 +136,7 @@ proptest! {
     #[test]
     fn parameters_are_those_of_plain_loops(rows in rows()) {
         let rows = [vec![(Some(1.5), Some(2), Some("b".to_owned()))], rows].concat();
-        let folder = Folder::new("loops");
+        let folder = TestFolder::new();
         let found: Vec<Transform> =
             fit(&folder, &everything(), &[vec![&rows]], 256).unwrap().iter().map(|json| transform(json)).collect();
         let mut x: Vec<f64> = rows.iter().filter_map(|row| row.0).filter(|x| !x.is_nan()).collect();
@@ -186,7 +170,7 @@ proptest! {
     #[test]
     fn a_scale_found_beside_a_filling_is_that_of_the_filled_column(rows in rows(), constant in -9.0..9.0_f64) {
         let rows = [vec![(Some(1.5), Some(2), None)], rows].concat();
-        let folder = Folder::new("filled");
+        let folder = TestFolder::new();
         let all = everything();
         let given = all[at::MEAN_X].replace("\"find\":\"mean\",", "").replace("\"value\":0", &format!("\"value\":{constant}"));
         let (x, n) = (&all[at::SCALE_X], &all[at::RANGE_N]);
@@ -243,7 +227,7 @@ fn text(value: &str) -> Scalar {
 
 #[test]
 fn categories_found_beside_a_filling_are_those_of_the_filled_column() {
-    let folder = Folder::new("filled-categories");
+    let folder = TestFolder::new();
     let row = |s: Option<&str>| (None, None, s.map(str::to_owned));
     let (gap, whole) = ([row(Some("c")), row(None), row(Some("a"))], [row(Some("c")), row(Some("a"))]);
     let all = everything();
@@ -262,7 +246,7 @@ fn categories_found_beside_a_filling_are_those_of_the_filled_column() {
 
 #[test]
 fn a_column_of_one_value_is_scaled_by_one() {
-    let folder = Folder::new("constant");
+    let folder = TestFolder::new();
     let rows: Vec<Row> = vec![(Some(0.1), Some(7), None); 10];
     let found = fit(&folder, &everything()[..2], &[vec![&rows]], 64).unwrap();
     assert_eq!(transform(&found[0]), Transform::Standard { mean: Some(0.1), scale: Some(1.0) });
@@ -272,7 +256,7 @@ fn a_column_of_one_value_is_scaled_by_one() {
 
 #[test]
 fn what_cannot_be_fitted_names_the_column() {
-    let folder = Folder::new("refused");
+    let folder = TestFolder::new();
     let message = |rows: &[Row], step: usize| {
         fit(&folder, &everything()[step..=step], &[vec![rows]], 64).unwrap_err().to_string()
     };
@@ -293,7 +277,7 @@ fn what_cannot_be_fitted_names_the_column() {
 
 #[test]
 fn no_rows_have_parameters_that_change_nothing() {
-    let folder = Folder::new("empty");
+    let folder = TestFolder::new();
     let found = fit(&folder, &everything(), &[], 64).unwrap();
     assert_eq!(transform(&found[at::SCALE_X]), Transform::Standard { mean: None, scale: None });
     let later = apply(&found[at::SCALE_X], ApplyOptions::default(), &[(Some(1.0), None, None)]).unwrap();
@@ -302,7 +286,7 @@ fn no_rows_have_parameters_that_change_nothing() {
 
 #[test]
 fn rows_that_the_step_will_remove_count_for_nothing() {
-    let folder = Folder::new("without");
+    let folder = TestFolder::new();
     let mean = everything()[at::MEAN_X].replace("\"plan\"", "\"without\":[\"s\"],\"plan\"");
     let row = |x: f64, s: Option<&str>| (Some(x), None, s.map(str::to_owned));
     let rows = [row(1.0, Some("a")), row(100.0, None), row(3.0, Some(""))];

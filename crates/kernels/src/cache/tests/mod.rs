@@ -8,21 +8,18 @@ mod sharing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Cache, Entry, Key, NewArray, Options};
+use crate::test_folder::TestFolder;
 
-/// A folder that goes with the test.
-pub(super) struct Folder(PathBuf);
+/// The folders of a cache, which go with the test.
+pub(super) struct Folder(TestFolder);
 
 impl Folder {
     pub(super) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("gristmill-cache-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(path.join("memory")).unwrap();
-        Self(path)
+        let folder = TestFolder::new();
+        std::fs::create_dir_all(folder.join("memory")).unwrap();
+        Self(folder)
     }
 
     /// Bounds in bytes of memory, shared memory and disk.
@@ -38,12 +35,6 @@ impl Folder {
     /// Where the shared entries are, while a cache is open.
     pub(super) fn shared(&self) -> Option<PathBuf> {
         std::fs::read_dir(self.0.join("memory")).unwrap().next().map(|item| item.unwrap().path())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
     }
 }
 

@@ -179,6 +179,7 @@ impl Assigned {
 mod tests {
     use super::*;
     use crate::dedup::minhash::keys;
+    use crate::test_folder::TestFolder;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -190,8 +191,7 @@ mod tests {
     proptest! {
         #[test]
         fn rows_that_share_keys_are_in_one_group_with_their_buckets(parts in entries(), target in 1_u32..8) {
-            let folder = std::env::temp_dir().join(format!("gristmill-components-{}", std::process::id()));
-            fs::create_dir_all(&folder).unwrap();
+            let folder = TestFolder::new();
             let bases = [0_u32, 7, 7, 20];
             let mut files = Vec::new();
             let mut buckets_expected: BTreeSet<Vec<u32>> = BTreeSet::new();

@@ -15,6 +15,7 @@ use super::*;
 use crate::batch::Identity;
 use crate::formats::arrow_write::ArrowFileWriter;
 use crate::formats::docs_table::DocsTable;
+use crate::test_folder::TestFolder;
 
 #[derive(Debug, Clone)]
 struct Row {
@@ -111,8 +112,8 @@ fn batches(rows: &[Row], cuts: &[prop::sample::Index]) -> Vec<Batch> {
 type Shard = (u64, String, u64, Option<String>);
 
 fn checksums(format: &RowFormat, batches: &[Batch], limits: Limits) -> Vec<Shard> {
-    let folder = scratch();
-    let mut shards = RowShards::new(format.clone(), folder.path(), "t", limits);
+    let folder = TestFolder::new();
+    let mut shards = RowShards::new(format.clone(), &*folder, "t", limits);
     for batch in batches {
         shards.write(batch).unwrap();
     }
@@ -122,30 +123,6 @@ fn checksums(format: &RowFormat, batches: &[Batch], limits: Limits) -> Vec<Shard
         (rows, file.checksum, file.bytes, ids.map(|ids| ids.checksum))
     };
     finished.into_iter().map(of).collect()
-}
-
-/// A folder of this test's own, deleted when dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn path(&self) -> &std::path::Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn scratch() -> Scratch {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = format!("gristmill-rows-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(&path).unwrap();
-    Scratch(path)
 }
 
 fn formats() -> Vec<RowFormat> {
@@ -188,11 +165,11 @@ proptest! {
     ) {
         let layout = RowLayout::new(&batch(&rows, 0).schema(), &[]);
         let write = |batches: &[Batch]| {
-            let folder = scratch();
+            let folder = TestFolder::new();
             let schema = || SchemaRef::clone(layout.schema());
             let mut parquet =
-                ParquetWriter::with_limits(folder.path().join("p"), schema(), chunk, group).unwrap();
-            let mut arrow = ArrowFileWriter::with_limits(folder.path().join("a"), schema(), chunk).unwrap();
+                ParquetWriter::with_limits(folder.join("p"), schema(), chunk, group).unwrap();
+            let mut arrow = ArrowFileWriter::with_limits(folder.join("a"), schema(), chunk).unwrap();
             for batch in batches {
                 let rows = layout.rows(batch).unwrap();
                 parquet.write(&rows).unwrap();
@@ -205,10 +182,10 @@ proptest! {
 
     #[test]
     fn json_lines_hold_every_value(rows in prop::collection::vec(row(), 1..50)) {
-        let folder = scratch();
+        let folder = TestFolder::new();
         let format = RowFormat::Jsonl { compression: Compression::None, json: vec!["meta".to_owned()] };
         let mut shards =
-            RowShards::new(format, folder.path(), "t", Limits { rows: u64::MAX, bytes: u64::MAX });
+            RowShards::new(format, &*folder, "t", Limits { rows: u64::MAX, bytes: u64::MAX });
         shards.write(&batch(&rows, 0)).unwrap();
         let path = shards.finish().unwrap().remove(0).file.path;
         let text = std::fs::read_to_string(path).unwrap();
@@ -246,9 +223,8 @@ fn a_column_that_changes_its_type_is_named() {
         let identity = Identity::of_file("f", vec![0], StringArray::from(vec![Some("a")]));
         Batch::new(identity, vec![(Field::new("n", array.data_type().clone(), true), array)]).unwrap()
     };
-    let folder = scratch();
-    let mut shards =
-        RowShards::new(RowFormat::Parquet, folder.path(), "t", Limits { rows: 9, bytes: u64::MAX });
+    let folder = TestFolder::new();
+    let mut shards = RowShards::new(RowFormat::Parquet, &*folder, "t", Limits { rows: 9, bytes: u64::MAX });
     shards.write(&text(Arc::new(Int64Array::from(vec![1])))).unwrap();
     let error = shards.write(&text(Arc::new(Float64Array::from(vec![1.0])))).unwrap_err();
     assert_eq!(error.to_string(), "column 'n' has type Float64, expected Int64, as in the batches before");
@@ -267,8 +243,8 @@ fn the_documents_table_is_aligned_with_the_selected_rows() {
             tokens: Some(vec![1; usize::from(i)]),
         })
         .collect();
-    let folder = scratch();
-    let path = folder.path().join("00000.docs.parquet");
+    let folder = TestFolder::new();
+    let path = folder.join("00000.docs.parquet");
     let mut batch = batch(&rows, 0);
     batch.retain(&BooleanBuffer::collect_bool(10, |i| i % 2 == 1)).unwrap();
     let mut table = DocsTable::create(&path, &batch.schema()).unwrap();
