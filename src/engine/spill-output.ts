@@ -1,27 +1,18 @@
 /**
  * The end of a stage that a global step follows: rows go to a spill, what the step decides by goes beside.
  */
-import type {
-  NativeBandKeyWriter,
-  NativeFitCollector,
-  NativeKeyWriter,
-  NativePartKeyWriter,
-  NativeSmallest,
-  NativeSpillWriter,
-} from '../../native/index.js'
+import type { NativeKeyWriter, NativeSmallest, NativeSpillWriter } from '../../native/index.js'
 import type { Batch } from '../kernels/batch.js'
 import { addon, native } from '../kernels/native.js'
 import type { Boundary, DedupBoundary, FitBoundary } from './plan.js'
 import type { MapResult, SegmentFile, SpillFile } from './task.js'
 
-/** Writes what the boundary decides by. */
-type KeyWriter = NativeKeyWriter | NativeBandKeyWriter | NativePartKeyWriter | NativeFitCollector
-
 export class SpillOutput implements Disposable {
   readonly #spillPath: string
   readonly #keysPath: string
   readonly #spill: NativeSpillWriter
-  readonly #keys: KeyWriter | undefined
+  /** Writes what the boundary decides by. */
+  readonly #keys: NativeKeyWriter | undefined
   readonly #smallest: NativeSmallest | undefined
 
   constructor(spillPath: string, keysPath: string, { dedup, sample, shuffle, fit }: Boundary) {
@@ -48,7 +39,7 @@ export class SpillOutput implements Disposable {
     return native(() => {
       const path = this.#keysPath
       const spill = { path: this.#spillPath, ...(JSON.parse(this.#spill.finish()) as Omit<SpillFile, 'path'>) }
-      const keys = this.#keys && { path, ...(JSON.parse(this.#keys.finish(path)) as Omit<SegmentFile, 'path'>) }
+      const keys = this.#keys && { path, ...(JSON.parse(this.#keys.finish()) as Omit<SegmentFile, 'path'>) }
       return { shards: [], spill, keys, sample: this.#smallest?.finish(), bytes: spill.bytes }
     })
   }
@@ -59,21 +50,21 @@ export class SpillOutput implements Disposable {
   }
 }
 
-function collector(fit: readonly FitBoundary[], path: string): NativeFitCollector {
+function collector(fit: readonly FitBoundary[], path: string): NativeKeyWriter {
   const steps = fit.map(({ parameters, without }) => ({ plan: JSON.parse(parameters) as unknown, without }))
-  return native(() => addon.NativeFitCollector.create(path, JSON.stringify({ steps })))
+  return native(() => addon.NativeKeyWriter.fit(path, JSON.stringify({ steps })))
 }
 
-function keyWriter(dedup: DedupBoundary, path: string): KeyWriter {
+function keyWriter(dedup: DedupBoundary, path: string): NativeKeyWriter {
   const options = JSON.stringify(dedup)
   return native(() => {
     switch (dedup.kind) {
       case 'exact':
-        return addon.NativeKeyWriter.create(options)
+        return addon.NativeKeyWriter.exact(path, options)
       case 'minhash':
-        return addon.NativeBandKeyWriter.create(options, dedup.partitions)
+        return addon.NativeKeyWriter.bands(path, options, dedup.partitions)
       case 'parts':
-        return addon.NativePartKeyWriter.create(path, options)
+        return addon.NativeKeyWriter.parts(path, options)
     }
   })
 }

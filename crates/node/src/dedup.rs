@@ -2,12 +2,13 @@
 
 use gristmill_kernels::KernelError;
 use gristmill_kernels::dedup::index::{self, IndexOptions, IndexWriter};
-use gristmill_kernels::dedup::parts::{self, KeySegment, PartKeyWriter, PartOptions};
+use gristmill_kernels::dedup::parts::{self, KeySegment};
 use napi_derive::napi;
 
 use crate::batch::NativeBatch;
-use crate::global::{parse, to_json};
+use crate::global::parse;
 use crate::guard::{guard, unsigned};
+use crate::keys::segment_file;
 use crate::removed::NativeFinishedFile;
 
 /// The index of the rows of one task that a deduplication left.
@@ -71,51 +72,8 @@ pub fn write_index_keys(
 ) -> napi::Result<String> {
     guard("index.keys", || {
         let options: IndexOptions = parse("deduplication", &options)?;
-        let (bytes, segments) = index::write_keys(index, &options, partitions, path)?;
-        to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
+        segment_file(index::write_keys(index, &options, partitions, path)?)
     })
-}
-
-/// Keys of one task's parts of texts.
-#[napi]
-pub struct NativePartKeyWriter {
-    inner: Option<PartKeyWriter>,
-}
-
-#[napi]
-impl NativePartKeyWriter {
-    /// Creates the key file; `options` is JSON, see `PartOptions`.
-    #[napi(factory)]
-    pub fn create(path: String, options: String) -> napi::Result<Self> {
-        guard("part-keys.create", || {
-            let options: PartOptions = parse("exact-dedup options", &options)?;
-            Ok(Self { inner: Some(PartKeyWriter::create(path, options)?) })
-        })
-    }
-
-    /// Adds the rows of a compacted batch.
-    #[napi]
-    pub fn add(&mut self, batch: &NativeBatch) -> napi::Result<()> {
-        guard("part-keys.add", || {
-            self.inner.as_mut().ok_or(KernelError::Disposed { what: "part key writer" })?.add(batch.get()?)
-        })
-    }
-
-    /// Closes the key file; JSON `{bytes, segments}`.
-    #[napi]
-    pub fn finish(&mut self) -> napi::Result<String> {
-        guard("part-keys.finish", || {
-            let writer = self.inner.take().ok_or(KernelError::Disposed { what: "part key writer" })?;
-            let (bytes, segments) = writer.finish()?;
-            to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
-        })
-    }
-
-    /// Forgets the file; what was written stays for the engine to delete.
-    #[napi]
-    pub fn dispose(&mut self) {
-        self.inner = None;
-    }
 }
 
 /// A segment of a task's key file.
@@ -144,7 +102,6 @@ pub fn decide_parts(segments: Vec<NativeKeySegment>, path: String) -> napi::Resu
                 length: unsigned(length),
             })
             .collect();
-        let (bytes, segments) = parts::decide(&inputs, path)?;
-        to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
+        segment_file(parts::decide(&inputs, path)?)
     })
 }

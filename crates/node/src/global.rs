@@ -1,7 +1,7 @@
 //! Bindings of the global steps: spills, exact deduplication, shuffle buckets.
 
 use arrow_array::RecordBatch;
-use gristmill_kernels::dedup::exact::{self, ExactOptions, KeyWriter, Keys};
+use gristmill_kernels::dedup::exact::{self, Keys};
 use gristmill_kernels::dedup::keep::Keep;
 use gristmill_kernels::dedup::parts::{CutBy, Cuts, Part};
 use gristmill_kernels::dedup::verdicts::{DecidedBy, Decisions};
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::batch::NativeBatch;
 use crate::edits::NativeEdits;
 use crate::guard::{guard, unsigned};
+use crate::keys::segment_file;
 use crate::removed::NativeRemovedLog;
 
 pub(crate) fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
@@ -76,48 +77,6 @@ impl NativeSpillWriter {
     }
 }
 
-/// Keys of one task's rows.
-#[napi]
-pub struct NativeKeyWriter {
-    inner: Option<KeyWriter>,
-}
-
-#[napi]
-impl NativeKeyWriter {
-    /// An empty set of keys; `options` is JSON `{on, keep, partitions}`.
-    #[napi(factory)]
-    pub fn create(options: String) -> napi::Result<Self> {
-        guard("keys.create", || {
-            let options: ExactOptions = parse("exact-dedup options", &options)?;
-            Ok(Self { inner: Some(KeyWriter::new(options)) })
-        })
-    }
-
-    /// Adds the rows of a compacted batch.
-    #[napi]
-    pub fn add(&mut self, batch: &NativeBatch) -> napi::Result<()> {
-        guard("keys.add", || {
-            self.inner.as_mut().ok_or(KernelError::Disposed { what: "key writer" })?.add(batch.get()?)
-        })
-    }
-
-    /// Writes the key file; JSON `{bytes, segments}`.
-    #[napi]
-    pub fn finish(&mut self, path: String) -> napi::Result<String> {
-        guard("keys.finish", || {
-            let writer = self.inner.take().ok_or(KernelError::Disposed { what: "key writer" })?;
-            let (bytes, segments) = writer.finish(path)?;
-            to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
-        })
-    }
-
-    /// Forgets the keys.
-    #[napi]
-    pub fn dispose(&mut self) {
-        self.inner = None;
-    }
-}
-
 /// Decides one partition of an exact deduplication; JSON `{bytes, segments}`.
 ///
 /// `segments[i]` holds the keys of task `tasks[i]`, or of the earlier run `runs[i]`; those come first. `keep` and
@@ -136,8 +95,7 @@ pub fn decide_duplicates(
         let shuffle: Option<Shuffle> = shuffle.map(|json| parse("shuffle", &json)).transpose()?;
         let inputs = runs.into_iter().zip(tasks).zip(segments);
         let inputs = inputs.map(|((run, task), bytes)| Keys { run, task, bytes }).collect();
-        let (bytes, segments) = exact::decide(inputs, &keep, shuffle, path)?;
-        to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
+        segment_file(exact::decide(inputs, &keep, shuffle, path)?)
     })
 }
 

@@ -24,6 +24,7 @@ mod groups;
 mod guard;
 mod hash;
 mod items;
+mod keys;
 mod lock;
 mod megatron;
 mod megatron_read;

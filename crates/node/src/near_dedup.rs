@@ -4,64 +4,21 @@ use gristmill_kernels::KernelError;
 use gristmill_kernels::dedup::minhash::bands::Bands;
 use gristmill_kernels::dedup::minhash::cluster::{self, ClusterOptions, Part};
 use gristmill_kernels::dedup::minhash::estimate::{Corpus, Estimate};
-use gristmill_kernels::dedup::minhash::keys::BandKeyWriter;
 use gristmill_kernels::dedup::minhash::sets::SetWriter;
 use gristmill_kernels::dedup::minhash::simplify::Simplified;
 use gristmill_kernels::dedup::minhash::{MinhashOptions, Normalize, buckets, components};
 use gristmill_kernels::order::spill::Shuffle;
 use napi_derive::napi;
 
-use crate::batch::NativeBatch;
 use crate::global::{NativeBlockPlace, NativeSpillFile, parse, to_json};
 use crate::guard::{guard, unsigned};
+use crate::keys::segment_file;
 
 /// The bands of so many permutations at a threshold; JSON `{bands, rows}`, null when there are too few.
 #[napi]
 pub fn choose_bands(permutations: u32, threshold: f64) -> Option<String> {
     let bands = Bands::choose(permutations, threshold)?;
     Some(serde_json::json!({ "bands": bands.bands, "rows": bands.rows }).to_string())
-}
-
-/// Band keys of one task's rows.
-#[napi]
-pub struct NativeBandKeyWriter {
-    inner: Option<BandKeyWriter>,
-}
-
-#[napi]
-impl NativeBandKeyWriter {
-    /// An empty set of keys; `options` is JSON, see `MinhashOptions`.
-    #[napi(factory)]
-    pub fn create(options: String, partitions: u32) -> napi::Result<Self> {
-        guard("band-keys.create", || {
-            let options: MinhashOptions = parse("minhash-dedup options", &options)?;
-            Ok(Self { inner: Some(BandKeyWriter::new(&options, partitions)) })
-        })
-    }
-
-    /// Adds the rows of a compacted batch.
-    #[napi]
-    pub fn add(&mut self, batch: &NativeBatch) -> napi::Result<()> {
-        guard("band-keys.add", || {
-            self.inner.as_mut().ok_or(KernelError::Disposed { what: "band key writer" })?.add(batch.get()?)
-        })
-    }
-
-    /// Writes the key file; JSON `{bytes, segments}`.
-    #[napi]
-    pub fn finish(&mut self, path: String) -> napi::Result<String> {
-        guard("band-keys.finish", || {
-            let writer = self.inner.take().ok_or(KernelError::Disposed { what: "band key writer" })?;
-            let (bytes, segments) = writer.finish(path)?;
-            to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
-        })
-    }
-
-    /// Forgets the keys.
-    #[napi]
-    pub fn dispose(&mut self) {
-        self.inner = None;
-    }
 }
 
 /// Writes the buckets of one partition of band keys; JSON `{bytes, segments}`, without segments.
@@ -143,8 +100,7 @@ impl NativeSetWriter {
     pub fn finish(&mut self) -> napi::Result<String> {
         guard("sets.finish", || {
             let writer = self.inner.take().ok_or(KernelError::Disposed { what: "set writer" })?;
-            let (bytes, segments) = writer.finish()?;
-            to_json(&serde_json::json!({ "bytes": bytes, "segments": segments }))
+            segment_file(writer.finish()?)
         })
     }
 
