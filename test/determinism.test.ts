@@ -2,7 +2,7 @@
  * The same inputs and configuration give the same bytes: whatever the workers, the memory budget, the folder
  * and the order in which tasks end.
  */
-import { renameSync } from 'node:fs'
+import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
@@ -28,6 +28,7 @@ async function checkSame(root: string, file: string): Promise<void> {
   expect(outputsOf(out('two'))).toEqual(expected)
   await runWell(file, out('seven'), ['--workers', '7', '--memory', '2GiB', '--scratch', join(root, 'scratch')])
   expect(outputsOf(out('seven'))).toEqual(expected)
+  expect(readdirSync(join(root, 'scratch'))).toEqual([])
   const moved = `${root}-moved`
   renameSync(root, moved)
   try {

@@ -30,7 +30,8 @@ test('s3 to s3, undisturbed and killed at three points: the same bytes, and the 
   cpSync(join(root, 'data'), join(server.folder, 'corpus/data'), { recursive: true })
   const source = { paths: ['s3://corpus/data/'] }
   const remote = pipelineFile(root, { source, steps, sink: { format: 'megatron' } }, 'remote.yaml')
-  const options = { env: server.env }
+  // Keys and lock files stay there.
+  const options = { env: { ...server.env, TMPDIR: testFolder('temporary') } }
   await runWell(remote, 's3://corpus/runs/whole', [], options)
   const whole = join(server.folder, 'corpus/runs/whole')
   expect(manifestOf(whole).totals).toEqual(manifestOf(join(root, 'local')).totals)
@@ -78,7 +79,8 @@ test('s3 inputs give the rows of local ones, s3 output the bytes of local output
   await using server = await startS3()
   await server.createBucket('corpus')
   cpSync(join(root, 'data'), join(server.folder, 'corpus/data'), { recursive: true })
-  const options = { env: server.env }
+  const temporary = testFolder('temporary')
+  const options = { env: { ...server.env, TMPDIR: temporary } }
 
   const sink = { format: 'jsonl', compression: 'none' }
   const here = pipelineFile(root, { source: { paths: ['data'] }, sink }, 'here.yaml')
@@ -87,6 +89,8 @@ test('s3 inputs give the rows of local ones, s3 output the bytes of local output
   await runWell(there, join(root, 'there'), [], options)
   // Paths are part of the rows and decide how files are grouped into tasks; all else and the order are the same.
   expect(linesOf(join(root, 'there'))).toEqual(linesOf(join(root, 'here')))
+  await runWell(there, 's3://corpus/there', [], options)
+  expect(readdirSync(temporary).filter((name) => !name.endsWith('.lock'))).toEqual([])
 
   const packed = pipelineFile(root, { source: { paths: ['data'] }, steps, sink: { format: 'megatron' } }, 'packed.yaml')
   await runWell(packed, join(root, 'packed'))

@@ -12,7 +12,7 @@
  * Nothing waits for the disk. What was written before the machine was last started may have been lost, so
  * files of such commits are hashed before they are trusted, and scratch files of such commits are not.
  */
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { bootId } from '../core/boot.js'
@@ -309,6 +309,8 @@ export class RunDirectory {
     for (const kind of ['tmp', 'spool', 'spill'] as const) {
       await rm(this.folder(kind), { recursive: true, force: true })
     }
+    // Without keys there is nothing in the way: a scratch folder elsewhere goes, too. Inside of the run it has files.
+    for (const folder of [this.keys, this.scratch]) await rmdir(folder).catch(() => undefined)
   }
 
   async #readJson(key: string): Promise<unknown> {
