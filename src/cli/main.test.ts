@@ -35,18 +35,6 @@ test('starts without the parts that commands load', () => {
   expect([...seen].filter((file) => file.includes('native'))).toEqual([])
 })
 
-test('prints its version in at most 150 ms more than Node needs', () => {
-  const fastest = (args: string[]): number =>
-    Math.min(
-      ...Array.from({ length: 7 }, () => {
-        const started = performance.now()
-        execFileSync(process.execPath, args)
-        return performance.now() - started
-      }),
-    )
-  expect(fastest([BIN, '--version']) - fastest(['-e', '0'])).toBeLessThan(150)
-})
-
 test('a misspelt command or flag is answered with the nearest one', async () => {
   expect(await usageError('rn')).toBe("error GM_USAGE: unknown command 'rn'\nhint: did you mean run?\n")
   expect(await usageError('run', 'a.yaml', '--wrokers', '3')).toBe(

@@ -274,18 +274,12 @@ test('globs match what tinyglobby matches', async () => {
   )
 }, 60_000)
 
-test('10,000 files list in well under half a second', async () => {
+test('10,000 files in a hundred folders are all listed', async () => {
   for (let folder = 0; folder < 100; folder++) {
     mkdirSync(join(base, `data/${folder}`), { recursive: true })
     for (let i = 0; i < 100; i++) writeFileSync(join(base, `data/${folder}/${i}.jsonl`), '{}')
   }
-  const times: number[] = []
-  for (let repeat = 0; repeat < 3; repeat++) {
-    const start = performance.now()
-    expect(await listInputs(['data/**/*.jsonl'], base, ['.jsonl'], stores)).toHaveLength(10_000)
-    times.push(performance.now() - start)
-  }
-  expect(Math.min(...times)).toBeLessThan(500) // 90 ms where nothing else runs; machines of tests are busy.
+  expect(await listInputs(['data/**/*.jsonl'], base, ['.jsonl'], stores)).toHaveLength(10_000)
 }, 30_000)
 
 describe('object stores', () => {

@@ -164,14 +164,3 @@ test('a mixture of experts is divided over expert-parallel ranks', () => {
   const routed = 32 * 8 * 3 * 4096 * 14_336
   expect(one.params - eight.params).toBe((routed * 7) / 8)
 })
-
-test('ten thousand layouts take well under two seconds', () => {
-  const model = builtInModel('llama-3.1-405b')
-  const request = trainRequest(model, { layout: { pp: 16, tp: 8, dp: 4, microBatches: 32 } })
-  const milliseconds = Array.from({ length: 10 }, () => {
-    const start = performance.now()
-    for (let count = 0; count < 200; count++) trainMemory({ ...request, layout: { ...request.layout } })
-    return (performance.now() - start) / 200
-  })
-  expect(Math.min(...milliseconds)).toBeLessThan(0.15) // the best of ten, since the machine may be busy
-})
