@@ -37,14 +37,47 @@ pub fn hash(bytes: &[u8]) -> u64 {
         0 => (0, 0),
         // First, middle and last byte: all there are.
         1..=3 => {
-            let [first, middle, last] = [0, length / 2, length - 1].map(|at| u64::from(bytes[at]));
-            ((first << 16) | (middle << 8) | last, 0)
+            let byte = |at: usize| u64::from(bytes[at]) << (8 * at);
+            (byte(0) | byte(length / 2) | byte(length - 1), 0)
         }
-        4..=8 => (word32(bytes, 0), word32(bytes, length - 4)),
-        9..=16 => (word64(bytes, 0), word64(bytes, length - 8)),
+        4..=8 => (word32(bytes, 0) | word32(bytes, length - 4) << (8 * (length - 4)), 0),
+        9..=16 => (word64(bytes, 0), word64(bytes, length - 8) >> (8 * (16 - length))),
         _ => return long(bytes),
     };
+    short(a, b, length)
+}
+
+#[inline]
+fn short(a: u64, b: u64, length: usize) -> u64 {
     fold(fold(a ^ KEYS[0], b ^ KEYS[1]) ^ length as u64, KEYS[2])
+}
+
+/// [`hash`] of `bytes[start..end]`, where it matters that the length of a word cannot be foreseen: up to 16 bytes no
+/// branch depends on it.
+#[must_use]
+#[inline]
+pub fn hash_within(bytes: &[u8], start: usize, end: usize) -> u64 {
+    if end - start > 16 {
+        return long(&bytes[start..end]);
+    }
+    let number = number_within(bytes, start, end);
+    short(number as u64, (number >> 64) as u64, end - start)
+}
+
+/// `bytes[start..end]`, at most 16, as a number, the first byte the lowest.
+#[must_use]
+#[inline]
+pub fn number_within(bytes: &[u8], start: usize, end: usize) -> u128 {
+    let length = end - start;
+    let sixteen = bytes[start..].first_chunk().map_or_else(|| filled(&bytes[start..end]), |all| *all);
+    u128::from_le_bytes(sixteen) & u128::MAX.checked_shr(128 - 8 * length as u32).unwrap_or(0)
+}
+
+#[cold]
+fn filled(bytes: &[u8]) -> [u8; 16] {
+    let mut all = [0; 16];
+    all[..bytes.len()].copy_from_slice(bytes);
+    all
 }
 
 fn long(bytes: &[u8]) -> u64 {
@@ -96,6 +129,13 @@ mod tests {
             let at = at.index(bytes.len());
             other[at] ^= by;
             prop_assert_ne!(hash(&bytes), hash(&other));
+        }
+
+        #[test]
+        fn what_stands_around_a_word_does_not_matter(bytes in prop::collection::vec(any::<u8>(), 0..80), ends: [prop::sample::Index; 2]) {
+            let [start, end] = ends.map(|end| end.index(bytes.len() + 1));
+            let (start, end) = (start.min(end), start.max(end));
+            prop_assert_eq!(hash_within(&bytes, start, end), hash(&bytes[start..end]));
         }
 
         #[test]

@@ -105,10 +105,10 @@ impl Words {
         let mut counts = vec![WordCounts::default(); text.len()];
         // A word and the space after it take six bytes in English.
         let spans = Spans::find(batch, text, text.values().len() / 5, |row, text, spans| {
-            let bytes = text.as_bytes();
+            let (bytes, counts) = (text.as_bytes(), &mut counts[row]);
             each_word(text, cut.split, cut.han(language_of(languages, row)), |word| {
-                counts[row].add(&word);
-                let hash = fold::hash(&bytes[word.start..word.end]);
+                counts.add(&word);
+                let hash = fold::hash_within(bytes, word.start, word.end);
                 spans.push(Span { start: word.start as u32, end: word.end as u32, hash });
             });
         });
