@@ -18,10 +18,11 @@ const EMPTY: u32 = u32::MAX;
 /// Bytes of a long word whose n-grams are found at a time.
 const PIECE_BYTES: usize = 1 << 12;
 
-/// A piece of a long word, with its brackets, and the rows of its n-grams; kept from word to word.
+/// A piece of a word, with its brackets, the buckets of its n-grams and their rows; kept from word to word.
 #[derive(Default)]
 pub(super) struct Piece {
     bracketed: Vec<u8>,
+    buckets: Vec<u32>,
     rows: Vec<u32>,
 }
 
@@ -54,8 +55,10 @@ pub(super) struct Dictionary {
     /// All words and labels one after the other, and where each ends.
     spellings: Vec<u8>,
     ends: Vec<usize>,
-    /// Words and labels by hash; open addressing.
-    table: Vec<u32>,
+    /// Words and labels by hash, with their hashes; open addressing.
+    table: Vec<(u32, u32)>,
+    /// Bytes of the longest of them.
+    longest: usize,
     ngrams: NgramSettings,
     buckets: Divisor,
     pruned: Option<Pruned>,
@@ -95,8 +98,10 @@ pub(super) fn hash_word(word: &[u8]) -> u32 {
 /// Which buckets a pruned model kept, and their rows: a bitmap with counts, since most are asked for in vain
 /// and the bitmap of two million buckets fits a core's own cache.
 struct Pruned {
-    /// For every 64 buckets, which are there, and how many are before.
-    blocks: Vec<(u64, u32)>,
+    /// A bit for each bucket that is there.
+    bits: Vec<u64>,
+    /// For every 64 buckets, how many before them are there.
+    before: Vec<u32>,
     rows: Vec<u32>,
 }
 
@@ -106,23 +111,44 @@ impl Pruned {
         pairs.reverse();
         pairs.sort_by_key(|&(bucket, _)| bucket);
         pairs.dedup_by_key(|pair| pair.0);
-        let mut blocks = vec![(0_u64, 0_u32); buckets as usize / 64 + 1];
+        let mut bits = vec![0_u64; buckets as usize / 64 + 1];
         for &(bucket, _) in &pairs {
-            blocks[bucket as usize / 64].0 |= 1 << (bucket % 64);
+            bits[bucket as usize / 64] |= 1 << (bucket % 64);
         }
-        let mut before = 0;
-        for block in &mut blocks {
-            block.1 = before;
-            before += block.0.count_ones();
-        }
-        Self { blocks, rows: pairs.into_iter().map(|(_, row)| row).collect() }
+        let before = bits.iter().scan(0, |before, block| {
+            *before += block.count_ones();
+            Some(*before - block.count_ones())
+        });
+        Self { before: before.collect(), bits, rows: pairs.into_iter().map(|(_, row)| row).collect() }
     }
 
     #[inline]
-    fn row(&self, bucket: u32) -> Option<u32> {
-        let (bits, before) = self.blocks[bucket as usize / 64];
-        let bit = 1_u64 << (bucket % 64);
-        (bits & bit != 0).then(|| self.rows[(before + (bits & (bit - 1)).count_ones()) as usize])
+    fn has(&self, bucket: u32) -> bool {
+        self.bits[bucket as usize / 64] >> (bucket % 64) & 1 != 0
+    }
+
+    /// The row of a bucket that is there.
+    #[inline]
+    fn row(&self, bucket: u32) -> u32 {
+        let block = bucket as usize / 64;
+        let lower = self.bits[block] & ((1 << (bucket % 64)) - 1);
+        self.rows[(self.before[block] + lower.count_ones()) as usize]
+    }
+
+    /// Adds the rows of the buckets that are there. Whether one is cannot be foreseen, so nothing branches on it: the
+    /// look-ups of many n-grams, which wait for memory, go on side by side.
+    fn add_rows(&self, buckets: &[u32], rows: &mut Vec<u32>) {
+        let first = rows.len();
+        rows.resize(first + buckets.len(), 0);
+        let (mut kept, found) = (0, &mut rows[first..]);
+        for &bucket in buckets {
+            found[kept] = bucket;
+            kept += usize::from(self.has(bucket));
+        }
+        for bucket in &mut found[..kept] {
+            *bucket = self.row(*bucket);
+        }
+        rows.truncate(first + kept);
     }
 }
 
@@ -167,6 +193,7 @@ impl Dictionary {
             spellings,
             ends,
             table: Vec::new(),
+            longest: 0,
             ngrams,
             buckets: Divisor::new(ngrams.buckets),
             pruned,
@@ -187,11 +214,13 @@ impl Dictionary {
     }
 
     fn index(&mut self) {
-        self.table = vec![EMPTY; (self.ends.len() * 2).next_power_of_two()];
+        self.table = vec![(0, EMPTY); (self.ends.len() * 2).next_power_of_two()];
         for entry in 0..self.ends.len() {
-            let place = self.place(self.spelling(entry), hash_word(self.spelling(entry)));
+            self.longest = self.longest.max(self.spelling(entry).len());
+            let hash = hash_word(self.spelling(entry));
+            let place = self.place(self.spelling(entry), hash);
             // The last one counts where a word occurs twice, as in fastText's table.
-            self.table[place] = entry as u32;
+            self.table[place] = (hash, entry as u32);
         }
     }
 
@@ -199,10 +228,13 @@ impl Dictionary {
     fn place(&self, spelling: &[u8], hash: u32) -> usize {
         let mask = self.table.len() - 1;
         let mut place = hash as usize & mask;
-        while self.table[place] != EMPTY && self.spelling(self.table[place] as usize) != spelling {
+        loop {
+            let (known, entry) = self.table[place];
+            if entry == EMPTY || (known == hash && self.spelling(entry as usize) == spelling) {
+                return place;
+            }
             place = (place + 1) & mask;
         }
-        place
     }
 
     pub fn labels(&self) -> &[String] {
@@ -230,35 +262,14 @@ impl Dictionary {
         self.ngrams.words
     }
 
-    /// Adds the rows of a word to `rows`; `hash` is the word's.
-    pub fn features(&self, word: &[u8], hash: u32, rows: &mut Vec<u32>) -> Token {
-        // Most words are short: their copy with the brackets stays off the heap.
-        let mut short = [0; 64];
-        let length = word.len() + 2;
-        let Some(bracketed) = short.get_mut(..length) else {
-            let mut piece = Piece::default();
-            return self.features_in_pieces(word, hash, &mut piece, |some| rows.extend_from_slice(some));
-        };
-        let (token, row) = self.whole(word, hash);
-        rows.extend(row);
-        if token == Token::Word && self.ngrams.longest > 0 {
-            bracketed[0] = b'<';
-            bracketed[1..length - 1].copy_from_slice(word);
-            bracketed[length - 1] = b'>';
-            self.ngrams_of(bracketed, 0..length, rows);
-        }
-        token
+    /// Bytes of the longest word; of longer ones nobody needs the hash for [`Dictionary::features`].
+    pub fn longest_word(&self) -> usize {
+        self.longest
     }
 
-    /// As [`Dictionary::features`] for a word of any length: its rows come in pieces, in the same order. A text
-    /// without white space is one word.
-    pub fn features_in_pieces(
-        &self,
-        word: &[u8],
-        hash: u32,
-        piece: &mut Piece,
-        mut each: impl FnMut(&[u32]),
-    ) -> Token {
+    /// Calls `each` with the rows of a word, in pieces: a text without white space is one word. `hash` is the
+    /// word's.
+    pub fn features(&self, word: &[u8], hash: u32, piece: &mut Piece, mut each: impl FnMut(&[u32])) -> Token {
         let (token, row) = self.whole(word, hash);
         each(row.as_slice());
         if token != Token::Word || self.ngrams.longest == 0 {
@@ -267,13 +278,14 @@ impl Dictionary {
         let length = word.len() + 2;
         // Far enough that the longest n-gram of a piece is whole; a character has at most four bytes.
         let reach = 4 * (self.ngrams.longest + 1);
-        let Piece { bracketed, rows } = piece;
+        let Piece { bracketed, buckets, rows } = piece;
         for start in (0..length).step_by(PIECE_BYTES) {
             let end = length.min(start + PIECE_BYTES);
             // A byte before, so that only the first bracket is at the front.
             let from = start.saturating_sub(1);
             let to = length.min(end + reach);
             bracketed.clear();
+            buckets.clear();
             rows.clear();
             if from == 0 {
                 bracketed.push(b'<');
@@ -282,7 +294,11 @@ impl Dictionary {
             if to == length {
                 bracketed.push(b'>');
             }
-            self.ngrams_of(bracketed, start - from..end - from, rows);
+            self.ngrams_of(bracketed, start - from..end - from, buckets);
+            match &self.pruned {
+                None => rows.extend(buckets.iter().map(|bucket| self.words + bucket)),
+                Some(pruned) => pruned.add_rows(buckets, rows),
+            }
             each(rows);
         }
         token
@@ -290,7 +306,7 @@ impl Dictionary {
 
     /// What a token is and, for a known word, its own row.
     fn whole(&self, word: &[u8], hash: u32) -> (Token, Option<u32>) {
-        let found = self.table[self.place(word, hash)];
+        let found = if word.len() > self.longest { EMPTY } else { self.table[self.place(word, hash)].1 };
         let row = (found < self.words).then_some(found);
         let token = if word == END_OF_LINE {
             Token::EndOfLine
@@ -302,44 +318,54 @@ impl Dictionary {
         (token, row)
     }
 
-    /// Adds the rows of the character n-grams of `<word>` that begin at the bytes `starts`. Characters are what
+    /// Adds the buckets of the character n-grams of `<word>` that begin at the bytes `starts`. Characters are what
     /// UTF-8 says, of any bytes.
-    fn ngrams_of(&self, bracketed: &[u8], starts: Range<usize>, rows: &mut Vec<u32>) {
+    fn ngrams_of(&self, bracketed: &[u8], starts: Range<usize>, buckets: &mut Vec<u32>) {
         let NgramSettings { shortest, longest, .. } = self.ngrams;
         let continues = |byte: &u8| byte & 0xC0 == 0x80;
         for start in starts {
             if continues(&bracketed[start]) {
                 continue;
             }
-            let mut hash = HASH_START;
-            let mut rest = bracketed[start..].iter().peekable();
+            let (mut hash, mut rest) = (HASH_START, &bracketed[start..]);
             for length in 1..=longest {
-                let Some(&byte) = rest.next() else { break };
-                hash = hash_byte(hash, byte);
-                while let Some(&byte) = rest.next_if(|byte| continues(byte)) {
-                    hash = hash_byte(hash, byte);
+                // Most characters are of one byte or of three; those are told apart without a loop.
+                match rest {
+                    [] => break,
+                    [one, after @ ..] if !after.first().is_some_and(continues) => {
+                        hash = hash_byte(hash, *one);
+                        rest = after;
+                    }
+                    [one, two, three, after @ ..]
+                        if continues(two) && continues(three) && !after.first().is_some_and(continues) =>
+                    {
+                        hash = hash_byte(hash_byte(hash_byte(hash, *one), *two), *three);
+                        rest = after;
+                    }
+                    [one, after @ ..] => {
+                        let others = after.iter().take_while(|byte| continues(byte)).count();
+                        hash = after[..others]
+                            .iter()
+                            .fold(hash_byte(hash, *one), |hash, &byte| hash_byte(hash, byte));
+                        rest = &after[others..];
+                    }
                 }
                 // A bracket alone is no n-gram.
-                if length >= shortest && !(length == 1 && (start == 0 || rest.len() == 0)) {
-                    rows.extend(self.bucket_row(self.buckets.remainder(hash)));
+                if length >= shortest && !(length == 1 && (start == 0 || rest.is_empty())) {
+                    buckets.push(self.buckets.remainder(hash));
                 }
             }
-        }
-    }
-
-    /// The row of the n-grams that hash to a bucket; none when it was pruned.
-    #[inline]
-    pub fn bucket_row(&self, bucket: u32) -> Option<u32> {
-        match &self.pruned {
-            None => Some(self.words + bucket),
-            Some(pruned) => pruned.row(bucket),
         }
     }
 
     /// The row of a word n-gram; none when it was pruned.
     #[inline]
     pub fn word_ngram_row(&self, hash: u64) -> Option<u32> {
-        self.bucket_row((hash % u64::from(self.ngrams.buckets)) as u32)
+        let bucket = (hash % u64::from(self.ngrams.buckets)) as u32;
+        match &self.pruned {
+            None => Some(self.words + bucket),
+            Some(pruned) => pruned.has(bucket).then(|| pruned.row(bucket)),
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `dictionary.rs` | words, labels, and the features of a word |
 //! | `matrix.rs` | rows, dense or quantised |
 //! | `head.rs` | from a hidden vector to labels: softmax, one against all, hierarchical softmax |
+//! | `tokens.rs` | where words are in a text |
 //! | `words.rs` | the features of words seen before |
 //! | `model.rs` | all of them together |
 //! | `apply.rs` | a model on the rows of a batch |
@@ -26,6 +27,7 @@ mod model;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod words;
 
 pub use model::{Answer, Model, Scratch};

@@ -8,14 +8,15 @@ use super::dictionary::{Dictionary, END_OF_LINE, NgramSettings, Piece, Token, ha
 use super::head::{Head, Loss};
 use super::matrix::{Matrix, OutputRows};
 use super::source::{Source, unusable};
-use super::words::{LONGEST, Words};
+use super::tokens::Tokens;
+use super::words::{LONGEST, TOGETHER, Words};
 use crate::error::{KernelError, Result};
 
 /// What every model file starts with.
 const MAGIC: i32 = 793_712_314;
 /// The newest version of the format.
 const VERSION: i32 = 12;
-/// Rows of word n-grams that are collected before they are added.
+/// Rows that are collected before they are added: one after the other, they wait for memory side by side.
 const ROWS_AT_A_TIME: usize = 1 << 12;
 
 /// A supervised fastText model.
@@ -169,83 +170,106 @@ impl Model {
         hidden.clear();
         hidden.resize(self.input.columns(), 0.0);
         hashes.clear();
+        rows.clear();
+        let mut features = Features { input: &self.input, rows, hidden, count: 0 };
         let joins = self.dictionary.word_ngrams() > 1;
-        let (mut features, mut place, mut ended, mut empty) = (0_usize, 0, false, true);
-        while !ended {
-            while text.get(place).is_some_and(|&byte| is_space(byte)) {
-                place += 1;
-            }
-            let start = place;
-            while text.get(place).is_some_and(|&byte| !is_space(byte)) {
-                place += 1;
-            }
-            if start == place {
-                break;
-            }
-            empty = false;
-            let (token, hash) = if place - start <= LONGEST {
-                let seen = words.look_up(&self.dictionary, text, start, place);
-                self.input.add_rows(seen.rows, hidden);
-                features += seen.rows.len();
-                (seen.token, seen.hash)
-            } else {
-                let hash = hash_word(&text[start..place]);
-                let token = self.dictionary.features_in_pieces(&text[start..place], hash, piece, |rows| {
-                    self.input.add_rows(rows, hidden);
-                    features += rows.len();
-                });
-                (token, hash)
-            };
+        let (mut ended, mut empty) = (false, true);
+        let mut each = |token: Token, hash: u32| {
             if joins && token != Token::Label {
                 hashes.push(hash);
             }
             ended = token == Token::EndOfLine;
+            !ended
+        };
+        let mut tokens = Tokens::of(text);
+        let (mut short, mut count) = ([(0, 0); TOGETHER], 0);
+        let mut goes_on = true;
+        while goes_on {
+            let token = tokens.next();
+            empty &= token.is_none();
+            let long = token.filter(|(start, end)| end - start > LONGEST);
+            if let (Some(token), None) = (token, long) {
+                short[count] = token;
+                count += 1;
+                if count < TOGETHER {
+                    continue;
+                }
+            }
+            words.look_up(&self.dictionary, (text, &short[..count]), features.rows, |token, hash| {
+                goes_on = each(token, hash);
+                goes_on
+            });
+            count = 0;
+            features.add_some();
+            if let Some((start, end)) = long.filter(|_| goes_on) {
+                let word = &text[start..end];
+                // It takes a while for what is longer than any known word, and nobody needs it then.
+                let hashed = joins || word.len() <= self.dictionary.longest_word();
+                let hash = if hashed { hash_word(word) } else { 0 };
+                goes_on = each(self.dictionary.features(word, hash, piece, |rows| features.push(rows)), hash);
+            }
+            goes_on &= token.is_some();
         }
         if empty {
             return false;
         }
         if !ended {
-            rows.clear();
             let hash = hash_word(END_OF_LINE);
-            self.dictionary.features(END_OF_LINE, hash, rows);
-            self.input.add_rows(rows, hidden);
-            features += rows.len();
+            self.dictionary.features(END_OF_LINE, hash, piece, |rows| features.push(rows));
             hashes.push(hash);
         }
         if joins {
-            features += self.add_word_ngrams(hashes, rows, hidden);
+            self.add_word_ngrams(hashes, &mut features);
         }
-        let share = (1.0 / features as f64) as f32;
-        for value in hidden {
+        features.add_all();
+        let share = (1.0 / features.count as f64) as f32;
+        for value in features.hidden {
             *value *= share;
         }
-        features > 0
+        features.count > 0
     }
 
-    /// Adds the rows of the n-grams of words to `hidden`, a piece at a time; returns how many.
-    fn add_word_ngrams(&self, hashes: &[u32], rows: &mut Vec<u32>, hidden: &mut [f32]) -> usize {
+    /// Adds the rows of the n-grams of words.
+    fn add_word_ngrams(&self, hashes: &[u32], features: &mut Features<'_>) {
         // fastText keeps hashes as signed 32-bit numbers and widens them.
         let wide = |hash: u32| i64::from(hash.cast_signed()).cast_unsigned();
-        let mut features = 0;
-        rows.clear();
         for (first, &hash) in hashes.iter().enumerate() {
             let mut hash = wide(hash);
             for &next in hashes[first + 1..].iter().take(self.dictionary.word_ngrams() - 1) {
                 hash = hash.wrapping_mul(116_049_371).wrapping_add(wide(next));
-                rows.extend(self.dictionary.word_ngram_row(hash));
+                features.rows.extend(self.dictionary.word_ngram_row(hash));
             }
-            if rows.len() >= ROWS_AT_A_TIME || first + 1 == hashes.len() {
-                self.input.add_rows(rows, hidden);
-                features += rows.len();
-                rows.clear();
-            }
+            features.add_some();
         }
-        features
     }
 }
 
-/// Where fastText ends a word; the line feed, which ends its text, is a space here.
-#[inline]
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0x0b | 0x0c | 0)
+/// The rows of a text's features, on their way into their sum.
+struct Features<'a> {
+    input: &'a Matrix,
+    rows: &'a mut Vec<u32>,
+    hidden: &'a mut [f32],
+    /// Those in the sum.
+    count: usize,
+}
+
+impl Features<'_> {
+    fn push(&mut self, rows: &[u32]) {
+        self.rows.extend_from_slice(rows);
+        self.add_some();
+    }
+
+    /// Adds what was collected when it is enough.
+    #[inline]
+    fn add_some(&mut self) {
+        if self.rows.len() >= ROWS_AT_A_TIME {
+            self.add_all();
+        }
+    }
+
+    fn add_all(&mut self) {
+        self.input.add_rows(self.rows, self.hidden);
+        self.count += self.rows.len();
+        self.rows.clear();
+    }
 }
