@@ -10,6 +10,10 @@
 //!   [`PREFIX`] bytes from each word on says where a longer n-gram can occur twice at all.
 //!
 //! Both only leave out what cannot repeat; the results are those of the plain loops, which the tests hold them against.
+//!
+//! A table tells keys apart, and a branch that looks for a key cannot be foreseen. Numbers by hash alone need no branch;
+//! they say at least how often a key was there. That is enough to see which words a repeated n-gram can begin with, and
+//! that the top n-gram of ordinary text is far below any limit.
 
 use super::spans::Span;
 use crate::hash::counter::Counter;
@@ -17,6 +21,12 @@ use crate::hash::fold;
 
 /// Bytes of joined words that are compared first: four Han characters, two to three English words.
 const PREFIX: usize = 12;
+/// Numbers for each word: one word in so many has another's, at most.
+const SPREAD: usize = 8;
+/// A text of millions of words gets by with fewer.
+const MOST_NUMBERS: usize = 1 << 24;
+/// Bytes of a word that are copied at once.
+const SHORT: usize = 16;
 
 /// The words of one document, and tables that are reused for the next.
 #[derive(Debug, Default)]
@@ -28,11 +38,18 @@ pub struct Ngrams {
     /// Code points before each word, and of all.
     characters: Vec<u32>,
     counter: Counter,
+    /// How often hashes were there, at least, by some of their bits.
+    numbers: Vec<u8>,
+    /// Words from which on an n-gram may occur twice, with how often it occurs at most.
+    repeated: Vec<(u32, u32)>,
+    /// The n of those n-grams; 0 before they were looked for.
+    counted: usize,
     /// Whether the `level`-gram from each word on occurs twice; not known for level 0.
     repeats: Vec<bool>,
     level: usize,
-    /// Words from which on the first bytes occur twice; `None` until they are asked for.
-    candidates: Option<Vec<u32>>,
+    /// Words from which on the first bytes occur twice; not known until they are asked for.
+    candidates: Vec<u32>,
+    has_candidates: bool,
     entries: Vec<u32>,
 }
 
@@ -43,23 +60,74 @@ impl Ngrams {
         self.starts.clear();
         self.characters.clear();
         self.level = 0;
-        self.candidates = None;
-        let ascii = text.is_ascii();
+        self.counted = 0;
+        self.has_candidates = false;
+        let (ascii, bytes) = (text.is_ascii(), text.as_bytes());
         let mut characters = 0;
         for word in words {
-            let bytes = &text.as_bytes()[word.start as usize..word.end as usize];
+            let (start, end) = (word.start as usize, word.end as usize);
             self.starts.push(self.joined.len() as u32);
             self.characters.push(characters);
-            self.joined.extend_from_slice(bytes);
+            match bytes[start..].first_chunk::<SHORT>() {
+                // A copy of a fixed size is one instruction.
+                Some(short) if end - start <= SHORT => {
+                    let length = self.joined.len() + end - start;
+                    self.joined.extend_from_slice(short);
+                    self.joined.truncate(length);
+                }
+                _ => self.joined.extend_from_slice(&bytes[start..end]),
+            }
             characters += if ascii {
-                bytes.len() as u32
+                word.end - word.start
             } else {
-                bytes.iter().map(|&byte| u32::from(byte.cast_signed() >= -0x40)).sum()
+                bytes[start..end].iter().map(|&byte| u32::from(byte.cast_signed() >= -0x40)).sum()
             };
         }
         self.starts.push(self.joined.len() as u32);
         self.characters.push(characters);
         self.joined.extend_from_slice(&[0; PREFIX + 4]);
+    }
+
+    /// What [`Ngrams::top`] gives is at most this; `None` where it has to be asked. `shortest` is the smallest `n` that
+    /// will be asked of this document. `words` are those that were loaded.
+    pub fn top_at_most(&mut self, words: &[Span], n: usize, shortest: usize) -> Option<u64> {
+        let grams = (words.len() + 1).checked_sub(n).filter(|&grams| grams > 0 && shortest > 0)?;
+        if self.counted != shortest {
+            self.count_ngrams(words, shortest);
+        }
+        let size = |at: usize| u64::from(self.characters[at + n] - self.characters[at] + n as u32 - 1);
+        // Where none occurs twice, the first is the most frequent.
+        let mut top = size(0);
+        // An n-gram occurs no more often than what it begins with.
+        for &(at, count) in self.repeated.iter().take_while(|&&(at, _)| (at as usize) < grams) {
+            if count == u32::from(u8::MAX) {
+                return None;
+            }
+            top = top.max(size(at as usize) * u64::from(count));
+        }
+        Some(top)
+    }
+
+    fn count_ngrams(&mut self, words: &[Span], n: usize) {
+        let gram =
+            |gram: &[Span]| gram[1..].iter().fold(gram[0].hash, |key, word| fold::join(key, word.hash));
+        let slots = self.clear_numbers(words.len());
+        self.entries.clear();
+        for words in words.windows(n) {
+            let slot = self.number(gram(words), slots);
+            self.entries.push(slot);
+        }
+        self.repeated.clear();
+        self.repeated.resize(self.entries.len(), (0, 0));
+        let mut kept = 0;
+        for (at, &slot) in self.entries.iter().enumerate() {
+            let count = u32::from(self.numbers[slot as usize]);
+            // Written whether it stays or not: a branch could not be foreseen.
+            self.repeated[kept] = (at as u32, count);
+            kept += usize::from(count > 1);
+        }
+        self.repeated.truncate(kept);
+        self.counted = n;
     }
 
     /// Code points of the most frequent n-gram, its words joined by spaces, times its occurrences; of equally
@@ -98,13 +166,12 @@ impl Ngrams {
     /// did are skipped. `shortest` is the smallest `n` that will be asked of this document.
     pub fn duplicates(&mut self, n: usize, shortest: usize) -> u64 {
         let words = self.starts.len() - 1;
-        let candidates = match self.candidates.take() {
-            Some(candidates) => candidates,
-            None => self.find_candidates(shortest),
-        };
-        self.counter.reset(candidates.len());
+        if !self.has_candidates {
+            self.find_candidates(shortest);
+        }
+        self.counter.reset(self.candidates.len());
         let (mut repeated, mut next) = (0, 0);
-        for &at in &candidates {
+        for &at in &self.candidates {
             let at = at as usize;
             if at < next || at + n > words {
                 continue;
@@ -115,27 +182,70 @@ impl Ngrams {
                 next = at + n;
             }
         }
-        self.candidates = Some(candidates);
         repeated
     }
 
     /// Words from which on an n-gram of `shortest` or more words may occur twice.
-    fn find_candidates(&mut self, shortest: usize) -> Vec<u32> {
+    fn find_candidates(&mut self, shortest: usize) {
         let words = self.starts.len() - 1;
-        self.counter.reset(words);
+        let slots = self.clear_numbers(words);
         self.entries.clear();
-        for &start in &self.starts[..words] {
-            let start = start as usize;
-            self.entries.push(self.counter.add(fold::hash(&self.joined[start..start + PREFIX])));
+        for at in 0..words {
+            let slot = self.number(self.prefix(at), slots);
+            self.entries.push(slot);
         }
-        let is_short = |at: usize| {
-            let end = self.starts[(at + shortest).min(words)];
-            ((end - self.starts[at]) as usize) < PREFIX
-        };
-        (0..words)
-            .filter(|&at| self.counter.count(self.entries[at]) > 1 || is_short(at))
-            .map(|at| at as u32)
-            .collect()
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        candidates.resize(words, 0);
+        let mut kept = 0;
+        for (at, &slot) in self.entries.iter().enumerate() {
+            candidates[kept] = at as u32;
+            kept += usize::from(self.numbers[slot as usize] > 1 || self.is_short(at, shortest));
+        }
+        candidates.truncate(kept);
+        // Some only share a number; a table tells them apart now that few are left.
+        self.counter.reset(kept);
+        self.entries.clear();
+        for &at in &candidates {
+            let entry = self.counter.add(self.prefix(at as usize));
+            self.entries.push(entry);
+        }
+        let mut entries = self.entries.iter();
+        candidates.retain(|&at| {
+            let repeats = entries.next().is_some_and(|&entry| self.counter.count(entry) > 1);
+            repeats || self.is_short(at as usize, shortest)
+        });
+        (self.candidates, self.has_candidates) = (candidates, true);
+    }
+
+    /// Whether an n-gram of `shortest` words from a word on has fewer bytes than are compared first.
+    #[inline]
+    fn is_short(&self, at: usize, shortest: usize) -> bool {
+        let end = self.starts[(at + shortest).min(self.starts.len() - 1)];
+        ((end - self.starts[at]) as usize) < PREFIX
+    }
+
+    /// Hash of the first bytes from a word on.
+    #[inline]
+    fn prefix(&self, at: usize) -> u64 {
+        let start = self.starts[at] as usize;
+        fold::hash(&self.joined[start..start + PREFIX])
+    }
+
+    /// Sets the numbers of so many keys to 0; returns how many numbers there are.
+    fn clear_numbers(&mut self, keys: usize) -> usize {
+        let slots = (keys * SPREAD).next_power_of_two().min(MOST_NUMBERS);
+        self.numbers.clear();
+        self.numbers.resize(slots, 0);
+        slots
+    }
+
+    /// Counts a key; returns the place of its number, which stays at 255.
+    #[inline]
+    fn number(&mut self, key: u64, slots: usize) -> u32 {
+        let slot = key as usize & (slots - 1);
+        self.numbers[slot] = self.numbers[slot].saturating_add(1);
+        slot as u32
     }
 }
 
@@ -186,6 +296,7 @@ mod tests {
         let mut ngrams = Ngrams::default();
         ngrams.load(text, &words);
         assert_eq!(ngrams.top(&words, 2), Some(14));
+        assert!(ngrams.top_at_most(&words, 3, 2).is_some_and(|most| (26..60).contains(&most)));
         assert_eq!(ngrams.top(&words, 13), None);
         assert_eq!(ngrams.duplicates(5, 5), 19);
         assert_eq!(ngrams.duplicates(6, 5), 22);
@@ -205,8 +316,12 @@ mod tests {
             let mut ngrams = Ngrams::default();
             ngrams.load("x", &[]);
             ngrams.load(&text, &spans);
+            let smallest = tops.iter().copied().min().unwrap_or(1);
             for n in tops {
-                prop_assert_eq!(ngrams.top(&spans, n), plain_top(&words, n), "top {}", n);
+                let top = plain_top(&words, n);
+                let most = ngrams.top_at_most(&spans, n, smallest);
+                prop_assert!(most.is_none_or(|most| Some(most) >= top), "{:?} is not as much as {:?}", most, top);
+                prop_assert_eq!(ngrams.top(&spans, n), top, "top {}", n);
             }
             let shortest = lengths.iter().copied().min().unwrap_or(1);
             for n in lengths {
