@@ -241,6 +241,9 @@ impl Writer<'_> {
 
     /// Lower case, then decomposition without non-spacing marks.
     fn other(&mut self, character: char) {
+        if let '\u{ac00}'..='\u{d7a3}' = character {
+            return self.hangul(u32::from(character) - 0xac00);
+        }
         let tables = &*TABLES;
         for lower in character.to_lowercase() {
             match tables.classify_lower(lower) {
@@ -262,6 +265,16 @@ impl Writer<'_> {
             } else {
                 self.push(part.encode_utf8(&mut [0; 4]).as_bytes());
             }
+        }
+    }
+
+    /// The letters of the Hangul syllable of that number, by arithmetic: the Unicode Standard, section 3.12. Korean is
+    /// made of nothing else, and the general way takes ten times as long.
+    fn hangul(&mut self, syllable: u32) {
+        const NO_LAST: u32 = 0x11a7;
+        let letters = [0x1100 + syllable / 588, 0x1161 + syllable % 588 / 28, NO_LAST + syllable % 28];
+        for letter in letters.into_iter().filter(|&letter| letter != NO_LAST) {
+            self.push(&[0xe1, 0x80 | (letter >> 6 & 0x3f) as u8, 0x80 | (letter & 0x3f) as u8]);
         }
     }
 
@@ -466,6 +479,8 @@ mod tests {
         check("Café ÀÉÎ naïve", "cafe aei naive");
         check("ΟΔΥΣΣΕΥΣ", "οδυσσευς");
         check("“Quoted”—text…", "quoted text");
+        let letters: String = "한국어 가힣".nfd().collect();
+        check("한국어 가힣", &letters);
         check("a\u{1c}b\u{85}c", "a b c");
         check("a \u{301} b", "a  b");
         check("\u{301} b", "b");
@@ -484,7 +499,7 @@ mod tests {
     proptest! {
         /// Against the plain way: one character after the other, Rust's own functions.
         #[test]
-        fn a_plain_loop_gives_the_same(text in "(?s)[a-z A-Z0-9.,\u{0}-\u{ff}éÀ“”—ß\u{130}\u{301}\u{1d160}ｶ床٣ \n]{0,200}") {
+        fn a_plain_loop_gives_the_same(text in "(?s)[a-z A-Z0-9.,\u{0}-\u{ff}éÀ“”—ß\u{130}\u{301}\u{1d160}ｶ床٣가-힣 \n]{0,200}") {
             let lower = text.to_lowercase();
             let numbers = Regex::new(r"\p{Nd}+([.,،٫⎖⎗⎘]\p{Nd}+)?").unwrap().replace_all(&lower, "0");
             let spaced: String = numbers
