@@ -62,6 +62,8 @@ pub(super) struct Dictionary {
     ngrams: NgramSettings,
     buckets: Divisor,
     pruned: Option<Pruned>,
+    /// The rows of the kept n-grams in the file, until [`Dictionary::take_rows`].
+    pruned_rows: Vec<u32>,
 }
 
 /// Remainders of division by one number, without dividing (Lemire, Kaser and Kurz 2019, arXiv:1902.01961).
@@ -100,13 +102,13 @@ pub(super) fn hash_word(word: &[u8]) -> u32 {
 struct Pruned {
     /// A bit for each bucket that is there.
     bits: Vec<u64>,
-    /// For every 64 buckets, how many before them are there.
+    /// For every 64 buckets, the row of the first that is there; the others follow.
     before: Vec<u32>,
-    rows: Vec<u32>,
 }
 
 impl Pruned {
-    fn new(mut pairs: Vec<(u32, u32)>, buckets: u32) -> Self {
+    /// The buckets, and the rows that the file has for them in their order. `words` rows come before them.
+    fn new(mut pairs: Vec<(u32, u32)>, words: u32, buckets: u32) -> (Self, Vec<u32>) {
         // The last one counts where a bucket occurs twice, as in fastText's map.
         pairs.reverse();
         pairs.sort_by_key(|&(bucket, _)| bucket);
@@ -115,11 +117,11 @@ impl Pruned {
         for &(bucket, _) in &pairs {
             bits[bucket as usize / 64] |= 1 << (bucket % 64);
         }
-        let before = bits.iter().scan(0, |before, block| {
+        let before = bits.iter().scan(words, |before, block| {
             *before += block.count_ones();
             Some(*before - block.count_ones())
         });
-        Self { before: before.collect(), bits, rows: pairs.into_iter().map(|(_, row)| row).collect() }
+        (Self { before: before.collect(), bits }, pairs.into_iter().map(|(_, row)| row).collect())
     }
 
     #[inline]
@@ -132,7 +134,7 @@ impl Pruned {
     fn row(&self, bucket: u32) -> u32 {
         let block = bucket as usize / 64;
         let lower = self.bits[block] & ((1 << (bucket % 64)) - 1);
-        self.rows[(self.before[block] + lower.count_ones()) as usize]
+        self.before[block] + lower.count_ones()
     }
 
     /// Adds the rows of the buckets that are there. Whether one is cannot be foreseen, so nothing branches on it: the
@@ -186,6 +188,7 @@ impl Dictionary {
             Err(_) => None,
             Ok(count) => Some(read_pruned(source, count, words, ngrams)?),
         };
+        let (pruned, pruned_rows) = pruned.unzip();
         let mut dictionary = Self {
             words: words as u32,
             labels: Vec::new(),
@@ -197,6 +200,7 @@ impl Dictionary {
             ngrams,
             buckets: Divisor::new(ngrams.buckets),
             pruned,
+            pruned_rows: pruned_rows.unwrap_or_default(),
         };
         dictionary.labels = (words..entries).map(|entry| dictionary.label_name(entry)).collect();
         dictionary.index();
@@ -249,13 +253,19 @@ impl Dictionary {
         self.pruned.is_some()
     }
 
-    /// Rows that words and n-grams may point at.
+    /// Rows of the file's matrix that words and n-grams may point at.
     pub fn rows(&self) -> u64 {
         let ngrams = match &self.pruned {
             None => self.ngrams.buckets,
-            Some(pruned) => pruned.rows.iter().max().map_or(0, |row| row - self.words + 1),
+            Some(_) => self.pruned_rows.iter().max().map_or(0, |row| row - self.words + 1),
         };
         u64::from(self.words) + u64::from(ngrams)
+    }
+
+    /// For a pruned model: how many rows stay where they are, and which follow them, so that the row of an n-gram is
+    /// its place among those that were kept.
+    pub fn take_rows(&mut self) -> Option<(usize, Vec<u32>)> {
+        self.pruned.is_some().then(|| (self.words as usize, std::mem::take(&mut self.pruned_rows)))
     }
 
     pub fn word_ngrams(&self) -> usize {
@@ -374,7 +384,7 @@ fn read_pruned<R: Read>(
     count: u64,
     words: usize,
     NgramSettings { buckets, .. }: NgramSettings,
-) -> Result<Pruned> {
+) -> Result<(Pruned, Vec<u32>)> {
     source.expect(count, 8, "the kept n-grams")?;
     let mut pairs = Vec::with_capacity(count as usize);
     for _ in 0..count {
@@ -386,7 +396,7 @@ fn read_pruned<R: Read>(
             row.ok_or_else(|| unusable("the file is damaged: a kept n-gram is out of range"))?,
         ));
     }
-    Ok(Pruned::new(pairs, buckets))
+    Ok(Pruned::new(pairs, words as u32, buckets))
 }
 
 #[cfg(test)]

@@ -146,6 +146,20 @@ impl Matrix {
         }
     }
 
+    /// Puts other rows of it after the first `first`.
+    pub fn reorder(&mut self, first: usize, rows: &[u32]) {
+        match self {
+            Self::Dense { columns, values } => *values = reordered(values, *columns, first, rows),
+            Self::Quantised(quantised) => {
+                quantised.codes = reordered(&quantised.codes, quantised.quantizer.parts, first, rows);
+                if let Some(norms) = &mut quantised.norms {
+                    norms.codes = reordered(&norms.codes, 1, first, rows);
+                }
+                quantised.rows = (first + rows.len()) as u64;
+            }
+        }
+    }
+
     /// Adds rows to `sum` one after the other, as fastText does: the order decides the last bits.
     #[inline]
     pub fn add_rows(&self, rows: &[u32], sum: &mut [f32]) {
@@ -166,6 +180,15 @@ impl Matrix {
             }
         }
     }
+}
+
+fn reordered<T: Copy>(values: &[T], width: usize, first: usize, rows: &[u32]) -> Vec<T> {
+    let mut all = Vec::with_capacity((first + rows.len()) * width);
+    all.extend_from_slice(&values[..first * width]);
+    for &row in rows {
+        all.extend_from_slice(&values[row as usize * width..][..width]);
+    }
+    all
 }
 
 /// The width of the published language models: the sum stays in registers.

@@ -105,12 +105,12 @@ impl Model {
     pub fn read(reader: impl Read, bytes: u64) -> Result<Self> {
         let mut source = Source::new(reader, bytes);
         let Settings { dimension, loss, ngrams } = Settings::read(&mut source)?;
-        let dictionary = Dictionary::read(&mut source, ngrams)?;
+        let mut dictionary = Dictionary::read(&mut source, ngrams)?;
         let quantised = source.flag("whether the input is quantised")?;
         if dictionary.is_pruned() && !quantised {
             return Err(unusable("the file is damaged: it is pruned but not quantised"));
         }
-        let input = Matrix::read_input(&mut source, quantised)?;
+        let mut input = Matrix::read_input(&mut source, quantised)?;
         let quantised_output = source.flag("whether the output is quantised")?;
         let output = OutputRows::read(&mut source, quantised && quantised_output)?;
         if (input.columns(), output.columns) != (dimension, dimension) || input.rows() < dictionary.rows() {
@@ -121,6 +121,9 @@ impl Model {
                 output.columns,
                 dictionary.rows()
             )));
+        }
+        if let Some((words, rows)) = dictionary.take_rows() {
+            input.reorder(words, &rows);
         }
         let head = Head::new(loss, output, dictionary.label_counts())?;
         Ok(Self { dictionary, input, head, content_hash: source.finish()? })
