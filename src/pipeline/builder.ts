@@ -80,13 +80,16 @@ export class Draft<R extends object = AnyRow> {
     return this.#step('normalize', options)
   }
 
-  /** Keeps the rows for which the condition is true: an expression, or a function that runs in the workers. */
+  /**
+   * Keeps the rows for which the condition is true: an expression, or a function that runs in the workers. With
+   * `mode: 'annotate'` it keeps all, and says in a column whether the condition is true.
+   */
   filter(
     condition: string | ((row: R) => boolean | Promise<boolean>),
-    options: { readonly guard?: 'on' | 'off' } = {},
+    options: Options<{ readonly mode: 'annotate' | 'remove'; readonly passesColumn: string }> = {},
   ): Draft<R> {
     if (typeof condition !== 'string') return this.#function('filter', condition, options)
-    return this.#step('filter', options.guard === undefined ? condition : { expr: condition, ...options })
+    return this.#step('filter', Object.keys(options).length === 0 ? condition : { expr: condition, ...options })
   }
 
   /**
