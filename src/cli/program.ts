@@ -93,7 +93,7 @@ const VERIFY =
   'Reads every file of a finished run and compares each MiB with its checksum and each count with the manifest.'
 const WHY =
   'Tells the life of one row: each step, what it measured against its threshold, and the text beside that of the row kept in its place.'
-const DIFF = 'Compares two runs over the same data: rows newly removed and brought back, by rule, with samples.'
+const DIFF = 'Compares two runs over the same data: rows newly removed, routed and brought back, by rule, with samples.'
 const FEED =
   'Feeds a finished run for a few seconds as a trainer would: order, padding, rates and the limits of this machine.'
 const EXPORT =

@@ -1,6 +1,6 @@
 /** What two runs decided differently, drawn. */
 import { formatCount } from '../core/units.js'
-import type { DiffChange, DiffSample, RunDiff } from '../observe/diff.js'
+import type { DiffChange, DiffMove, DiffSample, Outcome, RunDiff } from '../observe/diff.js'
 import { printable } from './inspection.js'
 import type { Paint } from './paint.js'
 import { renderColumns, renderTable } from './table.js'
@@ -8,17 +8,20 @@ import { renderColumns, renderTable } from './table.js'
 /** Rules of a kind that are listed. */
 const SHOWN_RULES = 12
 const SHOWN_CHARACTERS = 100
+/** In the order of the table's rows and columns. */
+const OUTCOMES: readonly Outcome[] = ['kept', 'removed', 'quarantined', 'routed', 'absent']
 
 const TITLES: Readonly<Record<DiffChange['change'], string>> = {
   removed: 'newly removed',
+  routed: 'newly routed',
   returned: 'brought back',
-  moved: 'removed by another rule',
-  same: 'removed by both alike',
-  elsewhere: 'removed from inputs of one run alone',
+  moved: 'left in another way',
+  same: 'left both alike',
+  elsewhere: 'left inputs of one run alone',
 }
 
 export function renderDiff(diff: RunDiff, paint: Paint): string {
-  const { before, after, inputs, changes, notes } = diff
+  const { before, after, inputs, changes, moves, notes } = diff
   const row = (name: string, of: (side: RunDiff['before']) => number): string[] => {
     const [a, b] = [of(before), of(after)]
     const change = b - a
@@ -36,6 +39,7 @@ export function renderDiff(diff: RunDiff, paint: Paint): string {
       row('rows in', ({ totals }) => totals.rowsIn),
       row('rows out', ({ totals }) => totals.rowsOut),
       row('removed', ({ totals }) => totals.removed),
+      row('routed', ({ totals }) => totals.routed ?? 0),
       row('quarantined', ({ totals }) => totals.quarantined),
     ],
     paint,
@@ -51,14 +55,26 @@ export function renderDiff(diff: RunDiff, paint: Paint): string {
     ),
   )
   const nothing = changes.every(({ change }) => change === 'same')
-    ? ['', 'The runs removed the same rows by the same rules.']
-    : []
+    ? ['', 'The runs kept the same rows, and removed the others by the same rules.']
+    : renderMoves(moves, paint)
   return [
     totals,
     ...nothing,
     ...kinds,
     ...[...notes, ...said].flatMap((note) => ['', `${paint.warn('note')}: ${printable(note)}`]),
   ].join('\n')
+}
+
+/** A table with a row for each outcome in the first run and a column for each in the second. */
+function renderMoves(moves: readonly DiffMove[], paint: Paint): string[] {
+  const of = (side: 'before' | 'after'): Outcome[] => OUTCOMES.filter((one) => moves.some((move) => move[side] === one))
+  const [from, to] = [of('before'), of('after')]
+  const cell = (before: Outcome, after: Outcome): string => {
+    const rows = moves.find((move) => move.before === before && move.after === after)?.rows
+    return rows === undefined ? '' : formatCount(rows)
+  }
+  const rows = from.map((before) => [before, ...to.map((after) => cell(before, after))])
+  return ['', renderTable(['from ↓ to →', ...to], ['left', ...to.map(() => 'right' as const)], rows, paint)]
 }
 
 function renderKind(kind: DiffChange['change'], changes: readonly DiffChange[], paint: Paint): string[] {
@@ -75,7 +91,8 @@ function renderKind(kind: DiffChange['change'], changes: readonly DiffChange[], 
 }
 
 function rulesOf({ change, before, after }: DiffChange): string {
-  const name = (rule: DiffChange['before']): string => (rule ? printable(`${rule.step}: ${rule.rule}`) : '')
+  const name = (rule: DiffChange['before']): string =>
+    rule ? printable(`${rule.step}: ${rule.rule}${rule.outcome === 'routed' ? ', routed' : ''}`) : ''
   return change === 'moved' ? `${name(before)} → ${name(after)}` : name(after ?? before)
 }
 

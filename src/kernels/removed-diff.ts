@@ -1,17 +1,20 @@
 /**
- * What two runs removed, compared: the typed face of crates/node/src/removed_diff.rs.
+ * How rows left two runs, compared: the typed face of crates/node/src/removed_diff.rs.
  */
-import type { NativeDiffInput, NativeRemovedDiff, NativeRowPlace, NativeRule } from '../../native/index.js'
+import type { NativeDiffInput, NativeDiffSample, NativeRemovedDiff, NativeRule } from '../../native/index.js'
 import { addon, native } from './native.js'
 
-export type Rule = NativeRule
+/** A step and a rule within it, by which a row left. */
+export interface Rule extends NativeRule {
+  readonly outcome: 'removed' | 'quarantined' | 'routed'
+}
 
 export interface Changed {
-  readonly change: 'removed' | 'returned' | 'moved' | 'same' | 'elsewhere'
+  readonly change: 'removed' | 'routed' | 'returned' | 'moved' | 'same' | 'elsewhere'
   readonly before?: Rule
   readonly after?: Rule
   readonly rows: number
-  readonly samples: readonly NativeRowPlace[]
+  readonly samples: readonly NativeDiffSample[]
 }
 
 export class RemovedDiff implements Disposable {
@@ -22,22 +25,22 @@ export class RemovedDiff implements Disposable {
     this.#handle = native(() => new addon.NativeRemovedDiff([...inputs], scratch, samples))
   }
 
-  /** Adds a file of removed-row records of the first (0) or second (1) run. */
-  addFile(side: 0 | 1, path: string): void {
-    native(() => this.#handle.addFile(side, path))
+  /** Adds a file of removed-row records of the first (0) or second (1) run, or of the rows that a step routed. */
+  addFile(side: 0 | 1, path: string, routedBy?: string): void {
+    native(() => this.#handle.addFile(side, path, routedBy))
   }
 
-  /** Adds one row that left in another way than through a step. */
-  addRow(side: 0 | 1, { file, position }: NativeRowPlace, { step, rule }: Rule): void {
-    native(() => this.#handle.addRow(side, file, position, step, rule))
+  /** Adds a record of the first (0) or second (1) run that could not be read. */
+  addQuarantined(side: 0 | 1, file: string, position: number, code: string): void {
+    native(() => this.#handle.addQuarantined(side, file, position, code))
   }
 
   /** Compares and ends the comparison. */
   finish(): Changed[] {
     return native(() => this.#handle.finish()).map(({ change, before, after, rows, samples }) => ({
       change: change as Changed['change'],
-      ...(before && { before }),
-      ...(after && { after }),
+      ...(before && { before: before as Rule }),
+      ...(after && { after: after as Rule }),
       rows,
       samples,
     }))

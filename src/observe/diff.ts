@@ -1,16 +1,17 @@
 /**
- * What two runs over the same data decided differently: rows that one removed and the other kept, and rows that
- * another rule removed, each kind with a few of its rows.
+ * What two runs over the same data decided differently: rows that one kept and the other did not, and rows that
+ * left both in another way, each kind with a few of its rows.
  *
  * Rows are told by their identity, the file and the position in it; the records of both runs are sorted and
- * merged by the kernel, in memory that does not grow with them. A quarantined record counts as removed by
- * `quarantine`, so that a change of the source shows, too.
+ * merged by the kernel, in memory that does not grow with them. A row was kept, removed, routed or quarantined; it
+ * was kept where it has no record. A routed row's text is in its file of `routed/` alone, so it is not shown.
  */
 import { writeFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { GristmillError } from '../core/errors.js'
 import { compareBytewise } from '../core/bytewise.js'
+import { formatCount } from '../core/units.js'
 import { identityOf } from '../engine/identity.js'
 import type { Manifest } from '../engine/manifest.js'
 import type { PipelineSpec } from '../engine/pipeline.js'
@@ -38,6 +39,8 @@ export interface RunDiff {
   }
   /** By kind, then most rows first. */
   readonly changes: readonly DiffChange[]
+  /** The changes as pairs of outcomes; rows that both runs kept are in no record and not among them. */
+  readonly moves: readonly DiffMove[]
   readonly notes: readonly string[]
 }
 
@@ -49,13 +52,15 @@ export interface RunSide {
 
 export interface DiffChange {
   /**
-   * - `removed`: by the second run alone
-   * - `returned`: removed by the first run alone
-   * - `moved`: removed by both, by other rules
-   * - `same`: removed by both, by the same rule
-   * - `elsewhere`: removed by one; the other has no such input
+   * - `removed`: kept by the first run, removed or quarantined by the second
+   * - `routed`: kept by the first run, routed by the second
+   * - `returned`: kept by the second run, not by the first
+   * - `moved`: left both, by other rules or with another outcome
+   * - `same`: left both, by the same rule
+   * - `elsewhere`: left one; the other has no such input
    */
-  readonly change: 'removed' | 'returned' | 'moved' | 'same' | 'elsewhere'
+  readonly change: Change
+  /** How the rows left each run; undefined where the run kept them or had no such input. */
   readonly before?: Rule
   readonly after?: Rule
   readonly rows: number
@@ -67,17 +72,32 @@ export interface DiffSample {
   readonly id?: string
   readonly file: string
   readonly position: number
-  /** The start of the document as the input has it; private data masked. */
+  /** The start of the document as the input has it, private data masked; none where either run routed the row. */
   readonly text?: string
 }
 
-const ORDER: readonly DiffChange['change'][] = ['removed', 'returned', 'moved', 'same', 'elsewhere']
+type Change = 'removed' | 'routed' | 'returned' | 'moved' | 'same' | 'elsewhere'
+
+/** Rows of one outcome in the first run and another, or the same, in the second. */
+export interface DiffMove {
+  readonly before: Outcome
+  readonly after: Outcome
+  readonly rows: number
+}
+
+/** `absent`: the run has no such input. */
+export type Outcome = 'kept' | Rule['outcome'] | 'absent'
+
+const ORDER: readonly Change[] = ['removed', 'routed', 'returned', 'moved', 'same', 'elsewhere']
+const OUTCOMES: readonly Outcome[] = ['kept', 'removed', 'quarantined', 'routed', 'absent']
 
 interface OpenRun {
   readonly run: string
   readonly store: ByteStore
   readonly manifest: Manifest
 }
+
+type Changed = ReturnType<RemovedDiff['finish']>[number]
 
 /** Compares two finished runs; `samples` rows of each kind of change are shown. */
 export async function diffRuns(before: string, after: string, samples: number, context: WhyContext): Promise<RunDiff> {
@@ -86,7 +106,8 @@ export async function diffRuns(before: string, after: string, samples: number, c
   const scratch = await mkdtemp(path.join(tmpdir(), 'gristmill-diff-'))
   try {
     using diff = new RemovedDiff(inputs, scratch, samples)
-    for (const [side, run] of runs.entries()) await addRun(diff, side as 0 | 1, run, scratch)
+    const gone: Gone[] = []
+    for (const [side, run] of runs.entries()) gone.push(...(await addRun(diff, side as 0 | 1, run, scratch)))
     const changes = diff
       .finish()
       .toSorted((a, b) => ORDER.indexOf(a.change) - ORDER.indexOf(b.change) || b.rows - a.rows)
@@ -100,8 +121,9 @@ export async function diffRuns(before: string, after: string, samples: number, c
         beforeOnly: paths((input) => !input.after),
         afterOnly: paths((input) => !input.before),
       },
-      changes: await withTexts(changes, runs, context),
-      notes: notesOf(runs),
+      changes: await withTexts(changes, runs, { context, untold: gone.length > 0 }),
+      moves: movesOf(changes),
+      notes: [...gone.map(goneNote), ...notesOf(runs)],
     }
   } finally {
     await rm(scratch, { recursive: true, force: true })
@@ -129,22 +151,63 @@ function inputsOf([a, b]: readonly [OpenRun, OpenRun]): { path: string; before: 
     .map((input) => ({ path: input, before: before.has(input), after: after.has(input) }))
 }
 
-async function addRun(diff: RemovedDiff, side: 0 | 1, { store, manifest }: OpenRun, scratch: string): Promise<void> {
-  for (const { name } of manifest.removed) {
+/** A file of routed rows that cannot be read: a run may be handed on without, and only its owner may read it. */
+interface Gone {
+  readonly run: string
+  readonly name: string
+  readonly rows: number
+}
+
+/** Adds all records of a run; tells the files of routed rows that are not at hand. */
+async function addRun(
+  diff: RemovedDiff,
+  side: 0 | 1,
+  { run, store, manifest }: OpenRun,
+  scratch: string,
+): Promise<Gone[]> {
+  const add = async (name: string, routedBy?: string): Promise<void> => {
     if (store.localFolder !== undefined) {
-      diff.addFile(side, path.join(store.localFolder, name))
-      continue
+      diff.addFile(side, path.join(store.localFolder, name), routedBy)
+      return
     }
-    const copy = path.join(scratch, 'removed.parquet')
+    const copy = path.join(scratch, 'records.parquet')
     await writeFile(copy, store.stream(name, { chunkBytes: () => CHUNK_BYTES }))
-    diff.addFile(side, copy)
+    diff.addFile(side, copy, routedBy)
+    await rm(copy)
+  }
+  for (const { name } of manifest.removed) await add(name)
+  const gone: Gone[] = []
+  for (const { name, rows, step } of manifest.routed ?? []) {
+    try {
+      await add(name, step)
+    } catch (error) {
+      if (!(error instanceof GristmillError) || error.code !== 'GM_IO') throw error
+      gone.push({ run, name, rows })
+    }
   }
   for (const { name } of manifest.quarantine) {
     for await (const line of linesOf(store, name)) {
       const { file, offset, code } = JSON.parse(line) as { file: string; offset: number; code: string }
-      diff.addRow(side, { file, position: offset }, { step: 'quarantine', rule: code })
+      diff.addQuarantined(side, file, offset, code)
     }
   }
+  return gone
+}
+
+const goneNote = ({ run, name, rows }: Gone): string =>
+  `${run} routed ${formatCount(rows)} rows to ${name}, which is not at hand: they count as kept, and no texts are shown`
+
+function movesOf(changes: readonly Changed[]): DiffMove[] {
+  const moves = new Map<string, DiffMove>()
+  for (const { change, before, after, rows } of changes) {
+    const missing: Outcome = change === 'elsewhere' ? 'absent' : 'kept'
+    const move = { before: before?.outcome ?? missing, after: after?.outcome ?? missing }
+    const key = `${move.before} ${move.after}`
+    moves.set(key, { ...move, rows: rows + (moves.get(key)?.rows ?? 0) })
+  }
+  const place = ({ before, after }: DiffMove): number =>
+    OUTCOMES.indexOf(before) * OUTCOMES.length + OUTCOMES.indexOf(after)
+  return [...moves.values()].toSorted((a, b) => place(a) - place(b))
 }
 
 async function* linesOf(store: ByteStore, name: string): AsyncGenerator<string> {
@@ -190,13 +253,11 @@ function notesOf([a, b]: readonly [OpenRun, OpenRun]): string[] {
   return notes
 }
 
-type Changed = ReturnType<RemovedDiff['finish']>[number]
-
-/** Reads the samples of the largest changes again. */
+/** Reads the samples of the largest changes again; without their texts where it is `untold` which rows were routed. */
 async function withTexts(
   changes: readonly Changed[],
   runs: readonly [OpenRun, OpenRun],
-  context: WhyContext,
+  { context, untold }: { readonly context: WhyContext; readonly untold: boolean },
 ): Promise<DiffChange[]> {
   const shown = new Set(
     changes
@@ -208,11 +269,11 @@ async function withTexts(
   const done: DiffChange[] = []
   for (const change of changes) {
     const samples: DiffSample[] = []
-    for (const sample of change.samples) {
+    for (const { routed, ...sample } of change.samples) {
       // The run that has the input; the second where both have.
       const reader = change.after ? readers[1]! : readers[0]!
       const read = shown.has(change) ? await reader(sample) : undefined
-      const text = read && (await maskedByBoth(read.text, [readers[0]!, readers[1]!]))
+      const text = read && !routed && !untold ? await maskedByBoth(read.text, readers) : undefined
       samples.push({ ...sample, ...(read && { id: read.id }), ...(text !== undefined && { text }) })
     }
     done.push({ ...change, samples })
@@ -225,6 +286,8 @@ type SampleReader = ((row: {
   readonly position: number
 }) => Promise<{ id: string; text: string } | undefined>) & {
   readonly mask: (text: string) => Promise<string>
+  /** Whether the run has a step that routes rows. */
+  readonly routes: () => boolean
 }
 
 function sampleReader({ run, store, manifest }: OpenRun, { registry, stores, pipeline }: WhyContext): SampleReader {
@@ -252,14 +315,20 @@ function sampleReader({ run, store, manifest }: OpenRun, { registry, stores, pip
     const { text } = await replay().play(reread.batch, input.columns, id, 0)
     return { id, text: text ?? '' }
   }
-  return Object.assign(read, { mask: async (text: string) => replay().masked(text) })
+  return Object.assign(read, { mask: async (text: string) => replay().masked(text), routes: () => replay().routesRows })
 }
 
-/** The start of a text without what either run holds for private; none when that cannot be told. */
+/**
+ * The start of a text without what either run holds for private. None when that cannot be told, nor when a run that
+ * routes rows finds something in it: rows that were routed may have the same text.
+ */
 async function maskedByBoth(text: string, readers: readonly SampleReader[]): Promise<string | undefined> {
   let masked = text
   try {
-    for (const { mask } of readers) masked = await mask(masked)
+    for (const { mask, routes } of readers) {
+      if (routes() && (await mask(text)) !== text) return undefined
+      masked = await mask(masked)
+    }
   } catch (error) {
     if (error instanceof GristmillError) return undefined
     throw error

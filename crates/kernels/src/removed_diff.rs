@@ -1,7 +1,7 @@
-//! What two runs removed, compared row by row, in bounded memory.
+//! How rows left two runs, compared row by row, in bounded memory.
 //!
-//! The records of both runs become numbers (input file, position, rule), are sorted in runs that go to
-//! scratch files, and are merged. A row is known by its identity; a step that cuts a row into several
+//! The records of both runs (removed, quarantined and routed rows) become numbers (input file, position, rule),
+//! are sorted in runs that go to scratch files, and are merged. A row is known by its identity; a step that cuts a row into several
 //! leaves several records of one identity, which are compared as a multiset of rules.
 
 use std::cmp::Reverse;
@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use arrow_array::{Array, RecordBatch, StringArray};
-use arrow_schema::DataType;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rustc_hash::FxHashMap;
@@ -21,6 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::{KernelError, Result};
 use crate::formats::untrusted;
+use crate::routed;
 
 /// Records that are sorted in memory: 64 MiB.
 const RUN_RECORDS: usize = 4 << 20;
@@ -30,8 +30,10 @@ const BUFFER_BYTES: usize = 256 << 10;
 const RECORD_BYTES: usize = 16;
 /// Columns of a removed-row record that are compared.
 const COMPARED: [&str; 4] = ["file", "position", "step", "rule"];
+/// Where routed rows have their file and position, whatever the user's columns after them are called.
+const ROUTED_PLACE: [usize; 2] = [1, 2];
 
-/// A removal as numbers; ordered by the row's identity, then by the rule.
+/// A row that left, as numbers; ordered by the row's identity, then by the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Record {
     file: u32,
@@ -57,9 +59,22 @@ impl Record {
     }
 }
 
-/// A step and a rule within it.
+/// How a row left a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// A step removed it.
+    Removed,
+    /// It could not be read.
+    Quarantined,
+    /// A step took it to a file of its own, where its text must stay.
+    Routed,
+}
+
+/// A step and a rule within it, and what they did with the row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
+    /// How the row left.
+    pub outcome: Outcome,
     /// Name of the step.
     pub step: String,
     /// Rule within the step.
@@ -69,15 +84,17 @@ pub struct Rule {
 /// What became of rows, from the first run to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
-    /// Removed by the second run alone.
+    /// Kept by the first run; removed, or not read, by the second.
     Removed,
-    /// Removed by the first run alone.
+    /// Kept by the first run, routed by the second.
+    Routed,
+    /// Kept by the second run alone.
     Returned,
-    /// Removed by both, by other rules.
+    /// Left both, by other rules or in another way.
     Moved,
-    /// Removed by both, by the same rule.
+    /// Left both, by the same rule.
     Same,
-    /// Removed by the run whose input it is; the other has no such input.
+    /// Left the run whose input it is; the other has no such input.
     Elsewhere,
 }
 
@@ -92,8 +109,19 @@ pub struct Changed {
     pub after: Option<Rule>,
     /// How many rows.
     pub rows: u64,
-    /// Some of them, drawn by a hash of their identity: input file and position.
-    pub samples: Vec<(String, u64)>,
+    /// Some of them, drawn by a hash of their identity.
+    pub samples: Vec<Sample>,
+}
+
+/// A row by its identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Its input file.
+    pub file: String,
+    /// Its position in it.
+    pub position: u64,
+    /// Whether either run routed it, or a part of it.
+    pub routed: bool,
 }
 
 /// An input file of either run.
@@ -137,41 +165,45 @@ impl RemovedDiff {
         }
     }
 
-    /// Adds a file of removed-row records of run `side` (0 or 1).
+    /// Adds a file of removed-row records of run `side` (0 or 1), or of the rows that a step routed.
     ///
     /// # Errors
     /// `Io` when it cannot be read; `Format` when it is no such file; `Internal` when it names an input that
     /// neither run has.
-    pub fn add_file(&mut self, side: usize, path: &Path) -> Result<()> {
+    pub fn add_file(&mut self, side: usize, path: &Path, routed_by: Option<&str>) -> Result<()> {
         let file = File::open(path).map_err(KernelError::io("open", path))?;
         let broken = |reason: String| KernelError::format("parquet", format!("{}: {reason}", path.display()));
         let mut batches = untrusted::decode(|| {
             let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
             let schema = builder.parquet_schema();
-            let leaves: Vec<usize> = (0..schema.num_columns())
-                .filter(|&leaf| COMPARED.contains(&schema.get_column_root(leaf).name()))
-                .collect();
-            let mask = ProjectionMask::leaves(schema, leaves);
+            let compared = |leaf: &usize| {
+                let name = schema.get_column_root(*leaf).name();
+                match routed_by {
+                    None => COMPARED.contains(&name),
+                    Some(_) => ROUTED_PLACE.contains(leaf) || name == routed::RULE,
+                }
+            };
+            let mask = ProjectionMask::leaves(schema, (0..schema.num_columns()).filter(compared));
             builder.with_projection(mask).with_batch_size(8192).build()
         })
         .map_err(broken)?;
         while let Some(batch) = untrusted::decode(|| batches.next().transpose()).map_err(broken)? {
-            self.add_batch(side, &batch).map_err(|error| broken(error.to_string()))?;
+            self.add_batch(side, &batch, routed_by).map_err(|error| broken(error.to_string()))?;
         }
         Ok(())
     }
 
-    fn add_batch(&mut self, side: usize, batch: &RecordBatch) -> Result<()> {
-        let text = |name: &str| -> Result<&StringArray> {
-            let column = batch.column_by_name(name).filter(|column| *column.data_type() == DataType::Utf8);
-            column
-                .map(AsArray::as_string)
-                .ok_or_else(|| KernelError::format("removed", format!("no text column '{name}'")))
+    fn add_batch(&mut self, side: usize, batch: &RecordBatch, routed_by: Option<&str>) -> Result<()> {
+        let (outcome, file, position, rule) = match routed_by {
+            None => {
+                (Outcome::Removed, named(batch, "file")?, named(batch, "position")?, named(batch, "rule")?)
+            }
+            Some(_) => (Outcome::Routed, batch.column(0), batch.column(1), named(batch, routed::RULE)?),
         };
-        let [file, step, rule] = [text("file")?, text("step")?, text("rule")?];
-        let position = batch
-            .column_by_name("position")
-            .and_then(|column| column.as_primitive_opt::<UInt64Type>())
+        let (file, rule) = (text(file)?, text(rule)?);
+        let steps = if routed_by.is_none() { Some(text(named(batch, "step")?)?) } else { None };
+        let position = position
+            .as_primitive_opt::<UInt64Type>()
             .ok_or_else(|| KernelError::format("removed", "no column 'position' of whole numbers"))?;
         // Neighbouring records mostly share their file and their rule.
         let mut last_file: Option<(&str, u32)> = None;
@@ -183,10 +215,11 @@ impl RemovedDiff {
                 _ => self.place(path)?,
             };
             last_file = Some((path, place));
-            let (step, rule) = (step.value(row), rule.value(row));
+            let step = steps.map_or(routed_by.unwrap_or_default(), |steps| steps.value(row));
+            let rule = rule.value(row);
             let number = match last_rule {
                 Some((same_step, same_rule, number)) if same_step == step && same_rule == rule => number,
-                _ => self.number(step, rule),
+                _ => self.number(Rule { outcome, step: step.to_owned(), rule: rule.to_owned() }),
             };
             last_rule = Some((step, rule, number));
             self.sides[side].push(Record { file: place, position: position.value(row), rule: number })?;
@@ -194,12 +227,12 @@ impl RemovedDiff {
         Ok(())
     }
 
-    /// Adds one row that left run `side` in another way than through a step.
+    /// Adds one row that left run `side`.
     ///
     /// # Errors
     /// `Internal` when neither run has the input; `Io` when scratch cannot be written.
-    pub fn add_row(&mut self, side: usize, file: &str, position: u64, step: &str, rule: &str) -> Result<()> {
-        let record = Record { file: self.place(file)?, position, rule: self.number(step, rule) };
+    pub fn add_row(&mut self, side: usize, file: &str, position: u64, rule: Rule) -> Result<()> {
+        let record = Record { file: self.place(file)?, position, rule: self.number(rule) };
         self.sides[side].push(record)
     }
 
@@ -210,8 +243,7 @@ impl RemovedDiff {
             .ok_or_else(|| KernelError::internal(format!("{path} is no input of either run")))
     }
 
-    fn number(&mut self, step: &str, rule: &str) -> u32 {
-        let rule = Rule { step: step.to_owned(), rule: rule.to_owned() };
+    fn number(&mut self, rule: Rule) -> u32 {
         if let Some(&number) = self.numbers.get(&rule) {
             return number;
         }
@@ -227,7 +259,7 @@ impl RemovedDiff {
     /// `Io` when scratch files cannot be read.
     pub fn finish(self) -> Result<Vec<Changed>> {
         let Self { inputs, rules, sides: [before, after], samples, .. } = self;
-        let mut tally = Tally { inputs: &inputs, samples, groups: FxHashMap::default() };
+        let mut tally = Tally { inputs: &inputs, rules: &rules, samples, groups: FxHashMap::default() };
         let mut before = before.finish()?.peekable_rows()?;
         let mut after = after.finish()?.peekable_rows()?;
         let (mut a, mut b) = (Vec::new(), Vec::new());
@@ -236,8 +268,16 @@ impl RemovedDiff {
             after.take(identity, &mut b)?;
             tally.compare(identity, &mut a, &mut b);
         }
-        Ok(tally.finish(&rules))
+        Ok(tally.finish())
     }
+}
+
+fn named<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    batch.column_by_name(name).ok_or_else(|| KernelError::format("removed", format!("no column '{name}'")))
+}
+
+fn text(column: &ArrayRef) -> Result<&StringArray> {
+    column.as_string_opt().ok_or_else(|| KernelError::format("removed", "a column is not text"))
 }
 
 /// Kind of change and the numbers of its rules.
@@ -246,42 +286,52 @@ type GroupKey = (Change, Option<u32>, Option<u32>);
 #[derive(Default)]
 struct Group {
     rows: u64,
-    /// The rows with the smallest hashes; the largest of them on top.
-    samples: BinaryHeap<(u64, u32, u64)>,
+    /// The rows with the smallest hashes, the largest of them on top: hash, file, position, whether it was routed.
+    samples: BinaryHeap<(u64, u32, u64, bool)>,
 }
 
 struct Tally<'a> {
     inputs: &'a [DiffInput],
+    rules: &'a [Rule],
     samples: usize,
     groups: FxHashMap<GroupKey, Group>,
 }
 
 impl Tally<'_> {
-    /// Compares the rules that removed one row in both runs; empties the lists.
+    /// Compares the rules by which one row left both runs; empties the lists.
     fn compare(&mut self, identity: (u32, u64), a: &mut Vec<u32>, b: &mut Vec<u32>) {
+        let rules = self.rules;
+        let outcome = |rule: u32| rules[rule as usize].outcome;
+        let routed = a.iter().chain(b.iter()).any(|&rule| outcome(rule) == Outcome::Routed);
         a.retain(|rule| {
             let Some(same) = b.iter().position(|other| other == rule) else { return true };
             b.swap_remove(same);
-            self.add((Change::Same, Some(*rule), Some(*rule)), identity);
+            self.add((Change::Same, Some(*rule), Some(*rule)), identity, routed);
             false
         });
         b.sort_unstable();
         let both = a.len().min(b.len());
         for (&before, &after) in a.iter().zip(b.iter()) {
-            self.add((Change::Moved, Some(before), Some(after)), identity);
+            self.add((Change::Moved, Some(before), Some(after)), identity, routed);
         }
         let [in_a, in_b] = self.inputs[identity.0 as usize].read_by;
         for &rule in &a[both..] {
-            self.add((if in_b { Change::Returned } else { Change::Elsewhere }, Some(rule), None), identity);
+            let change = if in_b { Change::Returned } else { Change::Elsewhere };
+            self.add((change, Some(rule), None), identity, routed);
         }
         for &rule in &b[both..] {
-            self.add((if in_a { Change::Removed } else { Change::Elsewhere }, None, Some(rule)), identity);
+            let change = match outcome(rule) {
+                _ if !in_a => Change::Elsewhere,
+                Outcome::Routed => Change::Routed,
+                Outcome::Removed | Outcome::Quarantined => Change::Removed,
+            };
+            self.add((change, None, Some(rule)), identity, routed);
         }
         a.clear();
         b.clear();
     }
 
-    fn add(&mut self, key: GroupKey, (file, position): (u32, u64)) {
+    fn add(&mut self, key: GroupKey, (file, position): (u32, u64), routed: bool) {
         let group = self.groups.entry(key).or_default();
         group.rows += 1;
         if self.samples == 0 || key.0 == Change::Same {
@@ -290,24 +340,25 @@ impl Tally<'_> {
         let path = &self.inputs[file as usize].path;
         let hash = xxh3_64_with_seed(path.as_bytes(), position);
         if group.samples.len() < self.samples {
-            group.samples.push((hash, file, position));
+            group.samples.push((hash, file, position, routed));
         } else if group.samples.peek().is_some_and(|&(largest, ..)| hash < largest) {
             group.samples.pop();
-            group.samples.push((hash, file, position));
+            group.samples.push((hash, file, position, routed));
         }
     }
 
-    fn finish(self, rules: &[Rule]) -> Vec<Changed> {
+    fn finish(self) -> Vec<Changed> {
         let mut groups: Vec<(GroupKey, Group)> = self.groups.into_iter().collect();
         groups.sort_unstable_by_key(|(key, _)| *key);
-        let rule = |number: Option<u32>| number.map(|number| rules[number as usize].clone());
+        let rule = |number: Option<u32>| number.map(|number| self.rules[number as usize].clone());
+        let file = |file: u32| self.inputs[file as usize].path.clone();
         let changed = groups.into_iter().map(|((change, before, after), group)| Changed {
             change,
             before: rule(before),
             after: rule(after),
             rows: group.rows,
             samples: (group.samples.into_sorted_vec().into_iter())
-                .map(|(_, file, position)| (self.inputs[file as usize].path.clone(), position))
+                .map(|(_, place, position, routed)| Sample { file: file(place), position, routed })
                 .collect(),
         });
         changed.collect()
@@ -440,23 +491,33 @@ mod tests {
 
     use super::*;
 
-    type Row = (u8, u64, u8);
+    /// Input, position, rule, and how the row left by it.
+    type Row = (u8, u64, u8, Outcome);
 
-    fn diff(a: &[Row], b: &[Row], run: usize) -> Vec<Changed> {
-        let inputs = ["both", "a", "b"]
+    const OUTCOMES: [Outcome; 3] = [Outcome::Removed, Outcome::Quarantined, Outcome::Routed];
+
+    fn inputs() -> Vec<DiffInput> {
+        ["both", "a", "b"]
             .map(|path| DiffInput { path: path.to_owned(), read_by: [path != "b", path != "a"] })
-            .to_vec();
+            .to_vec()
+    }
+
+    fn rule(rule: u8, outcome: Outcome) -> Rule {
+        Rule { outcome, step: "filter".to_owned(), rule: rule.to_string() }
+    }
+
+    fn diff(a: &[Row], b: &[Row], samples: usize, run: usize) -> Vec<Changed> {
         let folder = std::env::temp_dir().join(format!(
             "gristmill-diff-{}-{:?}",
             std::process::id(),
             std::thread::current().id()
         ));
         std::fs::create_dir_all(&folder).unwrap();
-        let mut diff = RemovedDiff::with_run(inputs.clone(), &folder, 2, run);
+        let mut diff = RemovedDiff::with_run(inputs(), &folder, samples, run);
         for (side, rows) in [a, b].into_iter().enumerate() {
-            for &(file, position, rule) in rows {
-                let path = inputs[usize::from(file)].path.clone();
-                diff.add_row(side, &path, position, "filter", &rule.to_string()).unwrap();
+            for &(file, position, number, outcome) in rows {
+                let path = &inputs()[usize::from(file)].path;
+                diff.add_row(side, path, position, rule(number, outcome)).unwrap();
             }
         }
         let changed = diff.finish().unwrap();
@@ -465,37 +526,61 @@ mod tests {
         changed
     }
 
-    #[test]
-    fn rows_are_told_apart_by_what_became_of_them() {
-        let a = [(0, 1, 1), (0, 2, 1), (0, 3, 1), (1, 9, 1)];
-        let b = [(0, 2, 1), (0, 3, 2), (0, 4, 2), (2, 9, 2)];
-        let got: Vec<_> = diff(&a, &b, 1000)
-            .into_iter()
-            .map(|c| (c.change, c.before.map(|r| r.rule), c.after.map(|r| r.rule), c.rows, c.samples))
-            .collect();
-        let (one, two) = (Some("1".to_owned()), Some("2".to_owned()));
-        let at = |file: &str, position| vec![(file.to_owned(), position)];
-        assert_eq!(
-            got,
-            [
-                (Change::Removed, None, two.clone(), 1, at("both", 4)),
-                (Change::Returned, one.clone(), None, 1, at("both", 1)),
-                (Change::Moved, one.clone(), two.clone(), 1, at("both", 3)),
-                (Change::Same, one.clone(), one.clone(), 1, vec![]),
-                (Change::Elsewhere, None, two, 1, at("b", 9)),
-                (Change::Elsewhere, one, None, 1, at("a", 9)),
-            ]
-        );
-    }
-
     proptest! {
+        /// A row has one fate in each run: none, or a rule by which it left.
+        #[test]
+        fn every_pair_of_fates_has_its_kind_of_change(
+            fates in prop::collection::vec((
+                0_u8..3,
+                prop::option::of((0_u8..2, prop::sample::select(OUTCOMES.to_vec()))),
+                prop::option::of((0_u8..2, prop::sample::select(OUTCOMES.to_vec()))),
+            ), 0..80),
+        ) {
+            let mut sides: [Vec<Row>; 2] = [Vec::new(), Vec::new()];
+            let mut expected: Vec<(Change, Option<Rule>, Option<Rule>, Sample)> = Vec::new();
+            for (position, &(file, before, after)) in (0_u64..).zip(&fates) {
+                // A run without the input has nothing to say of it.
+                let (before, after) = (before.filter(|_| file != 2), after.filter(|_| file != 1));
+                for (side, fate) in [before, after].into_iter().enumerate() {
+                    sides[side].extend(fate.map(|(rule, outcome)| (file, position, rule, outcome)));
+                }
+                let change = match (before, after) {
+                    (None, None) => continue,
+                    (before, after) if before == after => Change::Same,
+                    (Some(_), Some(_)) => Change::Moved,
+                    _ if file != 0 => Change::Elsewhere,
+                    (Some(_), None) => Change::Returned,
+                    (None, Some((_, Outcome::Routed))) => Change::Routed,
+                    (None, Some(_)) => Change::Removed,
+                };
+                let routed = [before, after].iter().flatten().any(|fate| fate.1 == Outcome::Routed);
+                let of = |fate: Option<(u8, Outcome)>| fate.map(|(number, outcome)| rule(number, outcome));
+                let file = inputs()[usize::from(file)].path.clone();
+                expected.push((change, of(before), of(after), Sample { file, position, routed }));
+            }
+            let changes = diff(&sides[0], &sides[1], usize::MAX, 1000);
+            let rows: u64 = changes.iter().map(|one| one.rows).sum();
+            prop_assert_eq!(rows, expected.len() as u64);
+            for Changed { change, before, after, rows, samples } in changes {
+                let mut own: Vec<&Sample> = expected.iter()
+                    .filter(|one| (one.0, &one.1, &one.2) == (change, &before, &after))
+                    .map(|one| &one.3)
+                    .collect();
+                prop_assert_eq!(rows, own.len() as u64);
+                own.retain(|_| change != Change::Same);
+                let mut got: Vec<&Sample> = samples.iter().collect();
+                got.sort_by_key(|sample| sample.position);
+                prop_assert_eq!(got, own);
+            }
+        }
+
         #[test]
         fn sorting_in_files_changes_nothing_and_every_record_is_counted(
-            a in prop::collection::vec((0_u8..2, 0_u64..20, 0_u8..3), 0..60),
-            b in prop::collection::vec((0_u8..1, 0_u64..20, 0_u8..3), 0..60),
+            a in prop::collection::vec((0_u8..2, 0_u64..20, 0_u8..3, prop::sample::select(OUTCOMES.to_vec())), 0..60),
+            b in prop::collection::vec((0_u8..1, 0_u64..20, 0_u8..3, prop::sample::select(OUTCOMES.to_vec())), 0..60),
         ) {
-            let whole = diff(&a, &b, 1000);
-            prop_assert_eq!(&diff(&a, &b, 7), &whole);
+            let whole = diff(&a, &b, 2, 1000);
+            prop_assert_eq!(&diff(&a, &b, 2, 7), &whole);
             let sum = |side: fn(&Changed) -> bool| whole.iter().filter(|c| side(c)).map(|c| c.rows).sum::<u64>();
             prop_assert_eq!(sum(|c| c.before.is_some()), a.len() as u64);
             prop_assert_eq!(sum(|c| c.after.is_some()), b.len() as u64);

@@ -1,8 +1,8 @@
-//! `NativeRemovedDiff`: what two runs removed, compared.
+//! `NativeRemovedDiff`: how rows left two runs, compared.
 
 use std::path::Path;
 
-use gristmill_kernels::removed_diff::{Change, Changed, DiffInput, RemovedDiff, Rule};
+use gristmill_kernels::removed_diff::{Change, Changed, DiffInput, Outcome, RemovedDiff, Rule, Sample};
 use gristmill_kernels::{KernelError, Result};
 use napi_derive::napi;
 
@@ -19,9 +19,11 @@ pub struct NativeDiffInput {
     pub after: bool,
 }
 
-/// A step and a rule within it.
+/// A step and a rule within it, and what they did with the row.
 #[napi(object)]
 pub struct NativeRule {
+    /// `removed`, `quarantined` or `routed`.
+    pub outcome: String,
     /// Name of the step.
     pub step: String,
     /// Rule within the step.
@@ -30,23 +32,30 @@ pub struct NativeRule {
 
 impl From<Rule> for NativeRule {
     fn from(rule: Rule) -> Self {
-        Self { step: rule.step, rule: rule.rule }
+        let outcome = match rule.outcome {
+            Outcome::Removed => "removed",
+            Outcome::Quarantined => "quarantined",
+            Outcome::Routed => "routed",
+        };
+        Self { outcome: outcome.to_owned(), step: rule.step, rule: rule.rule }
     }
 }
 
 /// A row by its identity.
 #[napi(object)]
-pub struct NativeRowPlace {
+pub struct NativeDiffSample {
     /// Input file.
     pub file: String,
     /// Position in it.
     pub position: f64,
+    /// Whether either run routed it, or a part of it.
+    pub routed: bool,
 }
 
 /// Rows that changed alike.
 #[napi(object)]
 pub struct NativeChanged {
-    /// `removed`, `returned`, `moved`, `same` or `elsewhere`.
+    /// `removed`, `routed`, `returned`, `moved`, `same` or `elsewhere`.
     pub change: String,
     /// Rule of the first run.
     pub before: Option<NativeRule>,
@@ -55,30 +64,32 @@ pub struct NativeChanged {
     /// How many rows.
     pub rows: f64,
     /// Some of them.
-    pub samples: Vec<NativeRowPlace>,
+    pub samples: Vec<NativeDiffSample>,
 }
 
 impl From<Changed> for NativeChanged {
     fn from(changed: Changed) -> Self {
         let change = match changed.change {
             Change::Removed => "removed",
+            Change::Routed => "routed",
             Change::Returned => "returned",
             Change::Moved => "moved",
             Change::Same => "same",
             Change::Elsewhere => "elsewhere",
         };
-        let place = |(file, position): (String, u64)| NativeRowPlace { file, position: position as f64 };
+        let sample =
+            |Sample { file, position, routed }| NativeDiffSample { file, position: position as f64, routed };
         Self {
             change: change.to_owned(),
             before: changed.before.map(Into::into),
             after: changed.after.map(Into::into),
             rows: changed.rows as f64,
-            samples: changed.samples.into_iter().map(place).collect(),
+            samples: changed.samples.into_iter().map(sample).collect(),
         }
     }
 }
 
-/// A comparison of what two runs removed.
+/// A comparison of how rows left two runs.
 #[napi]
 pub struct NativeRemovedDiff {
     inner: Option<RemovedDiff>,
@@ -105,23 +116,23 @@ impl NativeRemovedDiff {
         Self { inner: Some(RemovedDiff::new(inputs, Path::new(&scratch), samples as usize)) }
     }
 
-    /// Adds a file of removed-row records of the first (0) or second (1) run.
+    /// Adds a file of removed-row records of the first (0) or second (1) run, or of the rows that a step routed.
     #[napi]
-    pub fn add_file(&mut self, of: u32, path: String) -> napi::Result<()> {
-        guard("diff.addFile", || self.get()?.add_file(side(of)?, Path::new(&path)))
+    pub fn add_file(&mut self, of: u32, path: String, routed_by: Option<String>) -> napi::Result<()> {
+        guard("diff.addFile", || self.get()?.add_file(side(of)?, Path::new(&path), routed_by.as_deref()))
     }
 
-    /// Adds one row that left in another way than through a step.
+    /// Adds a record of the first (0) or second (1) run that could not be read.
     #[napi]
-    pub fn add_row(
+    pub fn add_quarantined(
         &mut self,
         of: u32,
         file: String,
         position: f64,
-        step: String,
-        rule: String,
+        code: String,
     ) -> napi::Result<()> {
-        guard("diff.addRow", || self.get()?.add_row(side(of)?, &file, unsigned(position), &step, &rule))
+        let rule = Rule { outcome: Outcome::Quarantined, step: "quarantine".to_owned(), rule: code };
+        guard("diff.addQuarantined", || self.get()?.add_row(side(of)?, &file, unsigned(position), rule))
     }
 
     /// Compares and ends the comparison.

@@ -90,6 +90,11 @@ export class Replayer {
     }
   }
 
+  /** Whether any step does. */
+  get routesRows(): boolean {
+    return this.#spec.steps.some(isRouting)
+  }
+
   /** Whether a step routes rows to files of their own. */
   routes(step: string): boolean {
     const spec = this.#spec.steps[this.placeOf(step)]
