@@ -111,6 +111,7 @@ test('what cannot work is said before the run', async () => {
   await expect(run(against('bad/short.jsonl', '{"question": "a b c"}\n'), [])).rejects.toThrow(
     'no item of the benchmarks has enough words',
   )
+  await expect(run({ threshold: 1 }, [])).rejects.toThrow('with a threshold of 1 no document is contaminated')
   await expect(run({ column: 'body' }, [])).rejects.toThrow("there is no column 'body'")
   const numbers = { rows: [], columns: [{ name: 'text', type: 'int64' }] as const }
   const config = { against: [join(folder, 'evals')], fields: ['question'] }

@@ -83,6 +83,11 @@ export const decontaminate = defineMapStep<DecontaminateConfig, DecontaminatePay
     if (type !== 'string') {
       throw new GristmillError('GM_COLUMN_TYPE', `${place}: column '${column}' is ${type}, not text`)
     }
+    if (threshold === 1 && mode === 'remove') {
+      throw new GristmillError('GM_CONFIG', `${place}: with a threshold of 1 no document is contaminated`, {
+        hint: 'a document is contaminated that holds more than this share of an item; 0.99 asks for nearly all of it',
+      })
+    }
     const benchmarks = { files: await findBenchmarks(against, baseFolder, place), fields, ngram }
     using index = ContaminationIndex.load(benchmarks)
     if (index.items === 0) {

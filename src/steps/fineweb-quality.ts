@@ -6,6 +6,7 @@
  */
 import { z } from 'zod'
 import {
+  checkShare,
   commonOptions,
   defineQualityFilter,
   languageOptions,
@@ -74,6 +75,8 @@ export const finewebQuality = defineQualityFilter<FinewebQualityConfig>({
     terminalPunctuation: terminalPunctuation ?? null,
     allowNoneTerminal,
   }),
+
+  check: ({ minTerminalLines }, place) => checkShare(place, 'minTerminalLines', minTerminalLines),
 
   measures: () => [
     ['lines', 'int64'],

@@ -5,9 +5,11 @@
  * mean length of no words, fails no rule. In `annotate` mode all measures become columns.
  */
 import { z } from 'zod'
+import { GristmillError } from '../core/errors.js'
 import {
   type LanguageLimits,
   checkRange,
+  checkShare,
   commonOptions,
   defineQualityFilter,
   languageOptions,
@@ -85,6 +87,15 @@ export const gopherQuality = defineQualityFilter<GopherQualityConfig>({
   check(config, place) {
     checkRange(place, ['minWords', config.minWords], ['maxWords', config.maxWords])
     checkRange(place, ['minMeanWordLength', config.minMeanWordLength], ['maxMeanWordLength', config.maxMeanWordLength])
+    checkShare(place, 'minAlphabeticWords', config.minAlphabeticWords)
+    const different = new Set(config.stopWords).size
+    if (different > 0 && different < (config.minStopWords ?? 0)) {
+      throw new GristmillError(
+        'GM_CONFIG',
+        `${place}: minStopWords ${config.minStopWords} is more than there are stopWords (${different} different ones)`,
+        { hint: 'no document could stay; list more words, or lower minStopWords' },
+      )
+    }
   },
 })
 

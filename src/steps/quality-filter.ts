@@ -214,6 +214,15 @@ const CODES = [
   ...[...publishedLimits].map(([short, { code }]) => [short, code] as const),
 ].map(([short, code]) => [short, code.slice(0, 3), code.toLowerCase()])
 
+/** Refuses a least share that no document reaches, as a percentage taken for a share. */
+export function checkShare(place: string, name: string, share: number | null | undefined): void {
+  if (typeof share === 'number' && share > 1) {
+    throw new GristmillError('GM_CONFIG', `${place}: ${name} ${share} is a share above 1`, {
+      hint: `no document could stay; shares are from 0 to 1, so ${share} % is ${share / 100}`,
+    })
+  }
+}
+
 /** Refuses limits of which the lower is above the upper. */
 export function checkRange(
   place: string,

@@ -114,9 +114,18 @@ describe.each(NAMES)('%s', (name) => {
 test.each([
   [{ minWords: 10, maxWords: 5 }, 'minWords 10 is above maxWords 5'],
   [{ minMeanWordLength: 9, maxMeanWordLength: 8 }, 'minMeanWordLength 9 is above maxMeanWordLength 8'],
+  [{ minAlphabeticWords: 80 }, 'minAlphabeticWords 80 is a share above 1'],
+  [{ minStopWords: 3, stopWords: ['and', 'the', 'and'] }, 'minStopWords 3 is more than there are stopWords (2'],
 ])('gopher-quality refuses limits that contradict: %o', async (config, message) => {
   const run = runStep(steps.get('gopher-quality')!, config, { rows: [], columns: TEXT })
   await expect(run).rejects.toMatchObject({ code: 'GM_CONFIG', message: expect.stringContaining(message) })
+})
+
+test('fineweb-quality refuses a share above 1, and terminal punctuation of no characters', async () => {
+  const step = steps.get('fineweb-quality')!
+  const run = runStep(step, { minTerminalLines: 12 }, { rows: [], columns: TEXT })
+  await expect(run).rejects.toThrow('minTerminalLines 12 is a share above 1')
+  expect(step.config.safeParse({ terminalPunctuation: '' }).success).toBe(false)
 })
 
 test('a document of 100 MB goes through every filter', { timeout: 120_000 }, async () => {
