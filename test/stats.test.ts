@@ -68,14 +68,15 @@ test('what each step kept and removed of each source and language is in shares.p
   const shares = askOracle<Rows>('read_parquet.py', { path: join(out, 'stats/shares.parquet') })
   const before = askOracle<Rows>('read_parquet.py', { path: join(out, 'stats/stats/groups.parquet') })
   const after = askOracle<Rows>('read_parquet.py', { path: join(out, 'stats/stats-2/groups.parquet') })
-  const rowsOf = (groups: Rows, field: unknown, value: unknown): unknown =>
-    groups.find((group) => group['field'] === field && group['value'] === value)?.['rows']
+  const rowsOf = (groups: Rows, field: unknown, value: unknown, other: unknown = null): unknown =>
+    groups.find((group) => group['field'] === field && group['value'] === value && group['value_2'] === other)?.['rows']
   expect([...new Set(shares.map(({ step }) => step))]).toEqual(['filter', 'stats', 'exact-dedup', 'stats-2'])
-  for (const { step, field, value, rows_in: rowsIn, kept, removed, kept_share: share } of shares) {
+  expect([...new Set(shares.map(({ field }) => field))]).toEqual(['lang', 'source', 'source,lang'])
+  for (const { step, field, value, value_2: other, rows_in: rowsIn, kept, removed, kept_share: share } of shares) {
     expect(Number(kept) + Number(removed)).toBe(rowsIn)
     expect(share).toBeCloseTo(Number(kept) / Number(rowsIn), 12)
-    if (step === 'filter' || step === 'stats') expect(kept).toBe(rowsOf(before, field, value))
-    else expect(kept).toBe(rowsOf(after, field, value))
+    if (step === 'filter' || step === 'stats') expect(kept).toBe(rowsOf(before, field, value, other))
+    else expect(kept).toBe(rowsOf(after, field, value, other))
   }
   // Rows without a value are in no group.
   const all = (groups: Rows): number => Number(rowsOf(groups, null, null))

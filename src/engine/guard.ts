@@ -3,7 +3,7 @@
  * left goes anywhere.
  *
  * Tasks count the rows that enter each step and those it removes, by the values of the columns `source` and
- * `lang`; here the counts of a stage's tasks are added up and judged. English stop words empty a Chinese
+ * `lang` and by both together; here the counts of a stage's tasks are added up, and those of each column judged. English stop words empty a Chinese
  * corpus without an error; these counts are where it shows.
  */
 import type { NativeStepGroups } from '../../native/index.js'
@@ -41,7 +41,8 @@ export function parseAllowance(text: string): Allowance {
 
 /** The counts of many tasks. Entries of a boundary's step come in two stages: where rows entered, and where they left. */
 export class GroupTally {
-  readonly #columns = new Map<string, Map<string, Map<string, { rowsIn: number; removed: number }>>>()
+  /** By column, by value or pair of values, and by step. */
+  readonly #columns = new Map<string, Map<string, Counted>>()
   readonly #leftOut = new Set<string>()
 
   add({ entered, removed }: TaskGroups): void {
@@ -51,14 +52,12 @@ export class GroupTally {
 
   #addStep({ step, counts, leftOut }: NativeStepGroups, what: 'rowsIn' | 'removed'): void {
     for (const column of leftOut) this.#leftOut.add(column)
-    for (const { column, value, rows } of counts) {
+    for (const { column, value, otherValue, rows } of counts) {
       if (this.#leftOut.has(column)) continue
-      const values = getOrMake(
-        this.#columns,
-        column,
-        () => new Map<string, Map<string, { rowsIn: number; removed: number }>>(),
-      )
-      const steps = getOrMake(values, value, () => new Map<string, { rowsIn: number; removed: number }>())
+      const values = getOrMake(this.#columns, column, () => new Map<string, Counted>())
+      const of = { value, ...(otherValue !== undefined && { otherValue }) }
+      const key = otherValue === undefined ? value : JSON.stringify([value, otherValue])
+      const { steps } = getOrMake(values, key, () => ({ of, steps: new Map() }))
       getOrMake(steps, step, () => ({ rowsIn: 0, removed: 0 }))[what] += rows
       if (values.size > MAX_VALUES) this.#leftOut.add(column)
     }
@@ -69,14 +68,19 @@ export class GroupTally {
   ofStep(step: string): GroupMetrics[] {
     const found: GroupMetrics[] = []
     for (const [column, values] of [...this.#columns].toSorted(byKey)) {
-      for (const [value, steps] of [...values].toSorted(byKey)) {
+      for (const [, { of, steps }] of [...values].toSorted(byKey)) {
         const counts = steps.get(step)
         // Rows that the step removed but that did not enter with the value (it sets the column itself) have no share.
-        if (counts && counts.rowsIn > 0) found.push({ column, value, ...counts })
+        if (counts && counts.rowsIn > 0) found.push({ column, ...of, ...counts })
       }
     }
     return found
   }
+}
+
+interface Counted {
+  readonly of: Pick<GroupMetrics, 'value' | 'otherValue'>
+  readonly steps: Map<string, { rowsIn: number; removed: number }>
 }
 
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1)
@@ -110,6 +114,7 @@ export function findEmptied(
   return steps.flatMap((step) =>
     tally
       .ofStep(step)
+      .filter(({ otherValue }) => otherValue === undefined)
       .filter(({ rowsIn, removed }) => rowsIn >= GUARD_ROWS && removed / rowsIn > GUARD_SHARE)
       .filter(({ value }) => !allowed.some((one) => one.step === step && (one.value ?? value) === value))
       .map((group) => ({ step, ...group })),

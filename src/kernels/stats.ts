@@ -26,6 +26,9 @@ export interface StatsOptions {
 export interface GroupStatistics {
   readonly column: string | null
   readonly value: string | null
+  /** The second column and its value, where rows are grouped by two. */
+  readonly otherColumn?: string
+  readonly otherValue?: string
   readonly rows: number
   /** Rows whose text is null; they are in no histogram. */
   readonly withoutText: number
@@ -46,13 +49,17 @@ export interface GroupStatistics {
   }[]
 }
 
-/** What is shown of a corpus: all rows first, then groups by column, those of the most rows first. */
+/** What is shown of a corpus: all rows, groups by column, groups by two columns; those of the most rows first. */
 export interface Statistics {
   readonly groups: readonly GroupStatistics[]
-  /** Groups that are in the files alone. */
+  /** Groups of one column that are in the files alone. */
   readonly moreGroups: number
+  /** Such groups of two columns. */
+  readonly morePairs: number
   /** Columns that have too many values to group by. */
   readonly leftOut: readonly string[]
+  /** Two columns that have too many values together, but not each alone. */
+  readonly leftOutPairs: readonly (readonly string[])[]
 }
 
 export interface MergedStats {

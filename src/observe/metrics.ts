@@ -24,9 +24,11 @@ export interface StepMetrics {
 }
 
 export interface GroupMetrics {
-  /** `source` or `lang`. */
+  /** `source` or `lang`, or `source,lang` for rows by both. */
   readonly column: string
   readonly value: string
+  /** The language, where rows are counted by both. */
+  readonly otherValue?: string
   /** Rows with the value that entered the step. */
   readonly rowsIn: number
   /** Those among them that it removed. */

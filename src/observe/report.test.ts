@@ -91,12 +91,40 @@ test.each(['light', 'dark'] as const)('shows the exact numbers of an ordinary ru
       'Edits by rule',
       'Removals by source and language',
       'Corpus at stats',
+      'Corpus at stats by source and lang',
       'Length of documents at stats',
       'Frequent n-grams at stats',
     ])
     const [background, ink] = await colours(page)
     const light = (colour: string): boolean => Number(/\d+/.exec(colour)?.[0]) > 128
     expect([light(background), light(ink)]).toEqual(colorScheme === 'light' ? [true, false] : [false, true])
+  })
+})
+
+test('pairs are a table of the largest first, the others folded away, and what a step removed of them is, too', async () => {
+  await open(ordinary, { colorScheme: 'light' }, async (page) => {
+    const rows = page.getByRole('table', { name: 'Corpus at stats by source and lang' }).getByRole('row')
+    const cells = await rows.allInnerTexts()
+    expect(cells.map((row) => row.split('\t').slice(0, 3).join(' '))).toEqual([
+      'source lang Documents',
+      'source-0 lang-0 24,102',
+      'source-1 lang-1 19,282',
+      'source-2 lang-2 16,068',
+      'source-0 lang-3 13,773',
+      'source-1 lang-4 12,051',
+      'source-2 lang-5 10,712',
+    ])
+    const removed = page.getByText('web, zh')
+    expect(await removed.isVisible()).toBe(false)
+    await page.getByText('By both together').click()
+    await removed.waitFor({ state: 'visible' })
+  })
+  await open(huge, { colorScheme: 'light' }, async (page) => {
+    const table = page.getByRole('table', { name: 'Corpus at stats by source and lang', exact: true })
+    expect(await table.getByRole('row').count()).toBe(16)
+    expect(await page.innerText('main')).toContain(
+      'smaller ones are in the files alone. Too many pairs to group by: source and site.',
+    )
   })
 })
 

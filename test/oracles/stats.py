@@ -3,14 +3,16 @@ of each table that a `stats` step writes to standard output. Words are what str.
 import json
 import sys
 from collections import Counter
+from itertools import combinations
 
 request = json.load(sys.stdin)
 rows = [json.loads(line) for path in request["files"] for line in open(path, encoding="utf8")]
 tables = {"groups": [], "lengths": [], "ngrams": []}
 
 
-def count(column, value, members):
-    group = {"field": column, "value": value}
+def count(columns, values, members):
+    first, second = [*values, None, None][:2]
+    group = {"field": ",".join(columns) or None, "value": first, "value_2": second}
     texts = [row["text"] for row in members if row["text"] is not None]
     lengths = {
         "bytes": [len(text.encode()) for text in texts],
@@ -34,8 +36,11 @@ def count(column, value, members):
             tables["ngrams"].append({**group, **place, "count": times, "max_error": 0, "total": counts.total()})
 
 
-count(None, None, rows)
-for column in request["by"]:
-    for value in sorted({row[column] for row in rows if row.get(column) is not None}, key=str.encode):
-        count(column, value, [row for row in rows if row.get(column) == value])
+count([], [], rows)
+singles = [[column] for column in request["by"]]
+for columns in singles + [list(pair) for pair in combinations(request["by"], 2)]:
+    of = lambda row: tuple(row.get(column) for column in columns)
+    found = {of(row) for row in rows if None not in of(row)}
+    for values in sorted(found, key=lambda values: [value.encode() for value in values]):
+        count(columns, values, [row for row in rows if of(row) == values])
 json.dump(tables, sys.stdout)

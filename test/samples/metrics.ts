@@ -34,7 +34,15 @@ function statistics(groups: number, rows: number, ngram: string): NonNullable<Me
   const values = (column: string): GroupStatistics[] =>
     Array.from({ length: groups }, (_, at) => of(column, `${column}-${at}`, 1 / (at + 2)))
   const all = [of(null, null, 1), ...values('source'), ...values('lang')]
-  return { step: 'stats', groups: all, moreGroups: groups, leftOut: ['host'] }
+  const pairs = Array.from({ length: 2 * groups }, (_, at) => ({
+    ...of('source', `source-${at % groups}`, 1 / (at + 4)),
+    column: 'source',
+    value: `source-${at % groups}`,
+    otherColumn: 'lang',
+    otherValue: `lang-${at}`,
+  }))
+  const more = { moreGroups: groups, morePairs: 3 * groups, leftOutPairs: [['source', 'site']] }
+  return { step: 'stats', groups: [...all, ...pairs], leftOut: ['host'], ...more }
 }
 
 export const ordinary: Metrics = {
@@ -73,6 +81,7 @@ export const ordinary: Metrics = {
           groups: [
             { column: 'lang', value: 'en', rowsIn: 97_514, removed: 312 },
             { column: 'lang', value: 'zh', rowsIn: 2106, removed: 1207 },
+            { column: 'source,lang', value: 'web', otherValue: 'zh', rowsIn: 1904, removed: 1188 },
           ],
         },
         step('exact-dedup', [98_101, 96_408], [494_871_332, 489_102_220], [2.1, 0]),
@@ -157,7 +166,7 @@ export const empty: Metrics = {
   edits: [],
   quarantine: [],
   lengths: { unit: 'tokens', bins: [] },
-  statistics: [{ step: 'stats', groups: [], moreGroups: 0, leftOut: [] }],
+  statistics: [{ step: 'stats', groups: [], moreGroups: 0, leftOut: [], morePairs: 0, leftOutPairs: [] }],
   packing: {
     length: 2048,
     strategy: 'concat',

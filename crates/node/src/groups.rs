@@ -6,20 +6,27 @@ use napi_derive::napi;
 use crate::batch::NativeBatch;
 use crate::guard::guard;
 
-/// Rows of one value of one grouping column.
+/// Rows of one value of one grouping column, or of a pair of values.
 #[napi(object)]
 pub struct NativeValueCount {
-    /// The column: `source` or `lang`.
+    /// The column: `source` or `lang`; `source,lang` for a pair.
     pub column: String,
     /// The value.
     pub value: String,
+    /// The value of the second column of a pair.
+    pub other_value: Option<String>,
     /// Rows that have it.
     pub rows: f64,
 }
 
 impl From<ValueCount> for NativeValueCount {
     fn from(count: ValueCount) -> Self {
-        Self { column: count.column.to_owned(), value: count.value, rows: count.rows as f64 }
+        Self {
+            column: count.column.to_owned(),
+            value: count.value,
+            other_value: count.other,
+            rows: count.rows as f64,
+        }
     }
 }
 

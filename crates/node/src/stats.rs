@@ -91,15 +91,17 @@ impl Task for MergeStats {
     }
 }
 
-/// Rows of one value of a column at one step.
+/// Rows of one value of a column, or of a pair of values, at one step.
 #[napi(object)]
 pub struct NativeStepShare {
     /// Name of the step.
     pub step: String,
-    /// `source` or `lang`.
+    /// `source` or `lang`; `source,lang` for a pair.
     pub column: String,
     /// Its value.
     pub value: String,
+    /// The value of the second column of a pair.
+    pub other_value: Option<String>,
     /// Rows that entered the step.
     pub rows_in: f64,
     /// Those among them that it removed.
@@ -116,6 +118,7 @@ pub fn write_step_shares(path: String, shares: Vec<NativeStepShare>) -> napi::Re
                 step: share.step,
                 column: share.column,
                 value: share.value,
+                other_value: share.other_value,
                 rows_in: unsigned(share.rows_in),
                 removed: unsigned(share.removed),
             })

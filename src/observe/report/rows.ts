@@ -2,7 +2,7 @@
 import { formatBytes, formatCount, formatPercent } from '../../core/units.js'
 import type { Metrics } from '../metrics.js'
 import { html, type Markup, nothing } from '../../core/page/html.js'
-import { percent, section, shareOf, table } from '../../core/page/parts.js'
+import { percent, type Row, section, shareOf, table } from '../../core/page/parts.js'
 
 const SHOWN_RULES = 15
 /** Groups on the page; `metrics.json` has all. */
@@ -72,18 +72,20 @@ function groups({ stages }: Metrics): Markup {
   )
   if (all.length === 0) return nothing
   const share = ({ removed, rowsIn }: { removed: number; rowsIn: number }): number => shareOf(removed, rowsIn)
-  const rows = all
-    .toSorted((a, b) => share(b) - share(a) || b.removed - a.removed)
-    .slice(0, LISTED_GROUPS)
-    .map((group) => ({
-      cells: [
-        html`${group.column} ${group.value} <span class="stage">${group.step}</span>`,
-        formatCount(group.rowsIn),
-        formatCount(group.removed),
-        formatPercent(share(group), 2),
-        share(group),
-      ],
-    }))
+  const rowsOf = (own: typeof all): Row[] =>
+    own
+      .toSorted((a, b) => share(b) - share(a) || b.removed - a.removed)
+      .slice(0, LISTED_GROUPS)
+      .map(({ column, value, otherValue, ...group }) => ({
+        cells: [
+          html`${otherValue === undefined ? `${column} ${value}` : `${value}, ${otherValue}`}
+            <span class="stage">${group.step}</span>`,
+          formatCount(group.rowsIn),
+          formatCount(group.removed),
+          formatPercent(share(group), 2),
+          share(group),
+        ],
+      }))
   const columns = [
     { title: 'Group and step', kind: 'name' },
     { title: 'Rows in', kind: 'number' },
@@ -92,11 +94,16 @@ function groups({ stages }: Metrics): Markup {
     { title: '', kind: 'bar' },
   ] as const
   const note = 'What a step removed of the rows of one source or language, the largest share first.'
-  return section(
-    'Removals by source and language',
-    note,
-    table('Removals by source and language', columns, rows, SHOWN_RULES),
-  )
+  const title = 'Removals by source and language'
+  const [ofOne, ofBoth] = [false, true].map((both) => all.filter((group) => (group.otherValue !== undefined) === both))
+  const pairs =
+    ofBoth!.length === 0
+      ? nothing
+      : html`<details>
+          <summary>By both together</summary>
+          ${table(`${title} together`, columns, rowsOf(ofBoth!), SHOWN_RULES)}
+        </details>`
+  return section(title, note, html`${table(title, columns, rowsOf(ofOne!), SHOWN_RULES)}${pairs}`)
 }
 
 function quarantine({ quarantine: all, totals }: Metrics): Markup {

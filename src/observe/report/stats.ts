@@ -15,13 +15,21 @@ const GROUP_NGRAMS = 10
 
 /** All that `stats` steps counted, step by step. */
 export function statistics({ statistics: all = [] }: Metrics): Markup {
-  return html`${all.map((one) => html`${groups(one)}${lengths(one)}${ngrams(one)}`)}`
+  return html`${all.map((one) => html`${groups(one)}${pairs(one)}${lengths(one)}${ngrams(one)}`)}`
 }
 
 type OfStep = Statistics & { readonly step: string }
 
-const nameOf = ({ column, value }: GroupStatistics): Markup =>
-  column === null ? html`all documents` : html`<span class="stage">${column}</span> <bdi>${value ?? ''}</bdi>`
+const valueOf = (column: string, value: string | null): Markup =>
+  html`<span class="stage">${column}</span> <bdi>${value ?? ''}</bdi>`
+
+function nameOf({ column, value, otherColumn, otherValue }: GroupStatistics): Markup {
+  if (column === null) return html`all documents`
+  if (otherColumn === undefined) return valueOf(column, value)
+  return html`${valueOf(column, value)} ${valueOf(otherColumn, otherValue ?? null)}`
+}
+
+const isPair = ({ otherColumn }: GroupStatistics): boolean => otherColumn !== undefined
 
 const textsOf = ({ rows, withoutText }: GroupStatistics): number => rows - withoutText
 
@@ -31,27 +39,13 @@ function totalOf({ lengths: all }: GroupStatistics, unit: GroupStatistics['lengt
 
 function groups({ step, groups: all, moreGroups, leftOut }: OfStep): Markup {
   const whole = all[0]?.rows ?? 0
-  const rows = all.map((group) => ({
-    cells: [
-      nameOf(group),
-      formatCount(group.rows),
-      formatPercent(shareOf(group.rows, whole), 2),
-      formatBytes(totalOf(group, 'bytes')),
-      formatCount(Math.round(shareOf(totalOf(group, 'characters'), textsOf(group)))),
-      formatCount(Math.round(shareOf(totalOf(group, 'words'), textsOf(group)))),
-      group.column === null ? 0 : shareOf(group.rows, whole),
-    ],
-    strong: group.column === null,
-  }))
-  const columns = [
-    { title: 'Group', kind: 'name' },
-    { title: 'Documents', kind: 'number' },
-    { title: 'Share', kind: 'number' },
-    { title: 'Text', kind: 'number' },
-    { title: 'Mean characters', kind: 'number' },
-    { title: 'Mean words', kind: 'number' },
-    { title: '', kind: 'bar' },
-  ] as const
+  const rows = all
+    .filter((group) => !isPair(group))
+    .map((group) => ({
+      cells: [nameOf(group), ...figuresOf(group, whole), group.column === null ? 0 : shareOf(group.rows, whole)],
+      strong: group.column === null,
+    }))
+  const columns = [{ title: 'Group', kind: 'name' }, ...FIGURES, { title: '', kind: 'bar' }] as const
   const without = all[0]?.withoutText ?? 0
   const notes = [
     `The documents that came to the step ${step}.`,
@@ -61,6 +55,57 @@ function groups({ step, groups: all, moreGroups, leftOut }: OfStep): Markup {
   ]
   const note = html`${notes.join('')} All figures are in <code>stats/${step}/</code>.`
   return section(`Corpus at ${step}`, note, table(`Corpus at ${step}`, columns, rows, SHOWN_ROWS))
+}
+
+const FIGURES = [
+  { title: 'Documents', kind: 'number' },
+  { title: 'Share', kind: 'number' },
+  { title: 'Text', kind: 'number' },
+  { title: 'Mean characters', kind: 'number' },
+  { title: 'Mean words', kind: 'number' },
+] as const
+
+const figuresOf = (group: GroupStatistics, whole: number): string[] => [
+  formatCount(group.rows),
+  formatPercent(shareOf(group.rows, whole), 2),
+  formatBytes(totalOf(group, 'bytes')),
+  formatCount(Math.round(shareOf(totalOf(group, 'characters'), textsOf(group)))),
+  formatCount(Math.round(shareOf(totalOf(group, 'words'), textsOf(group)))),
+]
+
+/** A table for each two columns, the largest pairs first and the smaller ones folded away. */
+function pairs({ step, groups: all, morePairs, leftOutPairs }: OfStep): Markup {
+  const whole = all[0]?.rows ?? 0
+  const nameOfBoth = ({ column, otherColumn }: GroupStatistics): string => `${column} and ${otherColumn}`
+  const names = [...new Set(all.filter(isPair).map(nameOfBoth))]
+  const tables = names.map((name) => {
+    const own = all.filter((group) => isPair(group) && nameOfBoth(group) === name)
+    const { column, otherColumn, rows: largest } = own[0]!
+    const rows = own.map((pair) => ({
+      cells: [
+        html`<bdi>${pair.value ?? ''}</bdi>`,
+        html`<bdi>${pair.otherValue ?? ''}</bdi>`,
+        ...figuresOf(pair, whole),
+        shareOf(pair.rows, largest),
+      ],
+    }))
+    const columns = [
+      { title: column ?? '', kind: 'name' },
+      { title: otherColumn ?? '', kind: 'text' },
+      ...FIGURES,
+      { title: '', kind: 'bar' },
+    ] as const
+    return table(`Corpus at ${step} by ${name}`, columns, rows, SHOWN_ROWS)
+  })
+  const notes = [
+    'Pairs with the most documents first.',
+    morePairs > 0 ? ` ${formatCount(morePairs)} smaller ones are in the files alone.` : '',
+    ...leftOutPairs.map((columns) => ` Too many pairs to group by: ${columns.join(' and ')}.`),
+  ]
+  if (tables.length === 0 && leftOutPairs.length === 0) return nothing
+  const [first] = names
+  const named = names.length === 1 ? first! : 'two columns'
+  return section(`Corpus at ${step} by ${named}`, notes.join(''), html`${tables}`)
 }
 
 /** Histograms of all documents, and folded away those of the largest groups. */
@@ -114,11 +159,16 @@ function ngramTable(group: GroupStatistics, list: GroupStatistics['ngrams'][numb
   </div>`
 }
 
+/** What is drawn of the largest groups, and of the largest pairs, each folded away. */
 function byGroup(groupsOf: readonly GroupStatistics[], draw: (group: GroupStatistics) => Markup): Markup {
-  if (groupsOf.length === 0) return nothing
-  const shown = groupsOf.toSorted((a, b) => b.rows - a.rows).slice(0, DETAILED_GROUPS)
-  return html`<details>
-    <summary>${shown.length < groupsOf.length ? `The ${shown.length} largest groups` : 'By group'}</summary>
-    ${shown.map(draw)}
-  </details>`
+  const folded = (noun: 'group' | 'pair'): Markup => {
+    const all = groupsOf.filter((group) => isPair(group) === (noun === 'pair'))
+    if (all.length === 0) return nothing
+    const shown = all.toSorted((a, b) => b.rows - a.rows).slice(0, DETAILED_GROUPS)
+    return html`<details>
+      <summary>${shown.length < all.length ? `The ${shown.length} largest ${noun}s` : `By ${noun}`}</summary>
+      ${shown.map(draw)}
+    </details>`
+  }
+  return html`${folded('group')}${folded('pair')}`
 }

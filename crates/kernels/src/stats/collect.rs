@@ -1,4 +1,8 @@
 //! Counting the rows of one task, as they come.
+//!
+//! Rows are counted by the values of all columns at once, and the groups that are asked for are sums of these. Where
+//! there are too many combinations for that, each row is counted in each of its groups instead: more work, in memory
+//! that depends on the groups alone.
 
 use std::path::Path;
 
@@ -6,10 +10,9 @@ use arrow_array::{Array, StringArray};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
 
-use super::MAX_VALUES;
 use super::lengths::Lengths;
-use super::ngrams::{MAX_NGRAM_BYTES, NgramTable, ROOM, Room, hash_words};
-use super::partial;
+use super::ngrams::{MAX_NGRAM_BYTES, NgramTable, hash_words};
+use super::{BOUNDS, Bounds, groupings, partial};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::formats::shard_file::FinishedFile;
@@ -36,11 +39,15 @@ pub struct CollectOptions {
     pub language: Option<String>,
 }
 
-/// Rows with the same values of all grouping columns.
+type GroupValues = Vec<Option<Box<str>>>;
+
+/// Rows with the same values of some columns.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// A value for each column; none where it is null, or where the column is left out.
-    pub values: Vec<Option<Box<str>>>,
+    /// The grouping whose only group it is of these rows; none when they are counted by all columns at once.
+    pub of: Option<usize>,
+    /// A value for each column; none where it is null, left out, or not of the grouping.
+    pub values: GroupValues,
     pub lengths: Lengths,
 }
 
@@ -49,12 +56,19 @@ pub(super) struct Group {
 pub struct Collector {
     options: CollectOptions,
     cut: Cut,
+    bounds: Bounds,
     groups: Vec<Group>,
-    known: FxHashMap<Vec<Option<Box<str>>>, usize>,
+    known: FxHashMap<(Option<usize>, GroupValues), usize>,
     columns: Vec<Values>,
+    groupings: Vec<Vec<usize>>,
+    /// Groups of each grouping, and whether they were too many; counted when `apart`.
+    sizes: Vec<(usize, bool)>,
+    /// Whether each row is counted in each of its groups.
+    apart: bool,
+    /// Places of the groups of the row that was looked up last.
+    found: Vec<usize>,
     /// The lists of group g begin at `g * ngrams.len()`.
     table: NgramTable,
-    room: Room,
     joined: Joined,
 }
 
@@ -69,22 +83,27 @@ impl Collector {
     /// Nothing counted yet.
     #[must_use]
     pub fn new(options: CollectOptions) -> Self {
-        Self::with_room(options, ROOM)
+        Self::within(options, BOUNDS)
     }
 
-    /// As [`Collector::new`], with another room for n-grams than the usual.
+    /// As [`Collector::new`], within other bounds than the usual.
     #[must_use]
-    pub fn with_room(options: CollectOptions, room: Room) -> Self {
+    pub fn within(options: CollectOptions, bounds: Bounds) -> Self {
         let split = if options.whitespace_words { Split::Whitespace } else { Split::Unicode };
         let fixed = options.language.clone();
         let language = options.language_column.clone().filter(|_| fixed.is_none());
+        let groupings = groupings(options.by.len());
         Self {
             cut: Cut { split, language, fixed },
+            bounds,
             groups: Vec::new(),
             known: FxHashMap::default(),
             columns: vec![Values::default(); options.by.len()],
-            table: NgramTable::new(0, room),
-            room,
+            sizes: vec![(0, false); groupings.len()],
+            groupings,
+            apart: false,
+            found: Vec::new(),
+            table: NgramTable::new(0, bounds.room),
             joined: Joined::default(),
             options,
         }
@@ -99,26 +118,26 @@ impl Collector {
         let text = batch.text(&self.options.column)?;
         let by = self.options.by.iter().map(|name| batch.text(name)).collect::<Result<Vec<_>>>()?;
         // Neighbours mostly come from the same place.
-        let mut before: Option<(usize, usize)> = None;
+        let mut before: Option<usize> = None;
         for row in (0..batch.rows()).filter(|&row| batch.is_kept(row)) {
-            let group = match before {
-                Some((other, group)) if by.iter().all(|column| same(column, other, row)) => group,
-                _ => self.group_of(&by, row),
-            };
-            before = Some((row, group));
-            let lengths = &mut self.groups[group].lengths;
-            lengths.rows += 1;
-            if text.is_null(row) {
-                lengths.without_text += 1;
-                continue;
+            if !before.is_some_and(|other| by.iter().all(|column| same(column, other, row))) {
+                self.find_groups(&by, row);
             }
-            let text = text.value(row);
-            let counts = [text.len(), code_points(text), words.of(row).len()];
-            for (measure, count) in lengths.measures.iter_mut().zip(counts) {
-                measure.add(count as u64);
+            before = Some(row);
+            let text = text.is_valid(row).then(|| text.value(row));
+            let counts = text.map(|text| [text.len(), code_points(text), words.of(row).len()]);
+            for &group in &self.found {
+                let lengths = &mut self.groups[group].lengths;
+                lengths.rows += 1;
+                lengths.without_text += u64::from(counts.is_none());
+                for (measure, count) in lengths.measures.iter_mut().zip(counts.into_iter().flatten()) {
+                    measure.add(count as u64);
+                }
             }
-            if !self.options.ngrams.is_empty() {
-                self.count_ngrams(group, text, words.of(row));
+            if let Some(text) = text
+                && !self.options.ngrams.is_empty()
+            {
+                self.count_ngrams(text, words.of(row));
             }
         }
         Ok(())
@@ -129,69 +148,146 @@ impl Collector {
     /// # Errors
     /// `Io` when writing fails.
     pub fn finish(self, path: impl AsRef<Path>) -> Result<FinishedFile> {
-        let left_out = self.columns.iter().map(|column| column.too_many).collect();
+        let left_out = (0..self.groupings.len()).map(|grouping| self.is_left_out(grouping)).collect();
         partial::write(path, left_out, &self.groups, self.table.lists(), self.options.ngrams.len())
     }
 
-    fn count_ngrams(&mut self, group: usize, text: &str, words: &[Span]) {
+    fn count_ngrams(&mut self, text: &str, words: &[Span]) {
         self.joined.load(text, words);
+        let sizes = self.options.ngrams.len();
         for (at, &n) in self.options.ngrams.iter().enumerate() {
-            let list = group * self.options.ngrams.len() + at;
             for (first, ngram) in words.windows(n).enumerate() {
                 let text = self.joined.words(first, n);
                 if text.len() <= MAX_NGRAM_BYTES {
-                    self.table.count(list, hash_words(ngram.iter().map(|word| word.hash)), text);
+                    let hash = hash_words(ngram.iter().map(|word| word.hash));
+                    self.found.iter().for_each(|group| self.table.count(group * sizes + at, hash, text));
                 }
             }
         }
     }
 
-    fn group_of(&mut self, by: &[&StringArray], row: usize) -> usize {
-        let mut values = Vec::with_capacity(by.len());
+    /// Sets `found` to the groups of a row.
+    fn find_groups(&mut self, by: &[&StringArray], row: usize) {
+        let values = self.values_of(by, row);
+        self.found.clear();
+        if !self.apart {
+            let group = self.group(None, values.clone());
+            self.found.push(group);
+            if self.groups.len() <= self.bounds.combinations {
+                return;
+            }
+            self.apart = true;
+            self.regroup();
+        }
+        let full = self.full();
+        self.found = self.groups_of(&values);
+        if self.full() != full {
+            self.regroup();
+            self.found = self.groups_of(&values);
+        }
+    }
+
+    /// The values of a row in the columns that are groupings.
+    fn values_of(&mut self, by: &[&StringArray], row: usize) -> GroupValues {
         for (at, column) in by.iter().enumerate() {
-            let value = (!self.columns[at].too_many && column.is_valid(row)).then(|| column.value(row));
-            if let Some(value) = value
-                && !self.columns[at].seen.contains(value)
+            if self.columns[at].too_many
+                || column.is_null(row)
+                || self.columns[at].seen.contains(column.value(row))
             {
-                self.columns[at].seen.insert(value.into());
-                if self.columns[at].seen.len() > MAX_VALUES {
-                    self.leave_out(at);
-                    return self.group_of(by, row);
-                }
+                continue;
             }
-            values.push(value.map(Into::into));
+            self.columns[at].seen.insert(column.value(row).into());
+            if self.columns[at].seen.len() > self.bounds.values {
+                self.columns[at] = Values { seen: FxHashSet::default(), too_many: true };
+                self.regroup();
+            }
         }
-        self.group(values)
+        let is_grouping = |at: usize| !self.columns[at].too_many;
+        let value = |(at, column): (usize, &&StringArray)| {
+            (is_grouping(at) && column.is_valid(row)).then(|| column.value(row).into())
+        };
+        by.iter().enumerate().map(value).collect()
     }
 
-    fn group(&mut self, values: Vec<Option<Box<str>>>) -> usize {
-        if let Some(&group) = self.known.get(&values) {
+    /// The groups of rows with these values, one of each grouping that has any.
+    fn groups_of(&mut self, values: &[Option<Box<str>>]) -> Vec<usize> {
+        (0..self.groupings.len()).filter_map(|grouping| self.group_in(grouping, values)).collect()
+    }
+
+    fn group_in(&mut self, grouping: usize, values: &[Option<Box<str>>]) -> Option<usize> {
+        let own = &self.groupings[grouping];
+        if self.is_left_out(grouping) || own.iter().any(|&column| values[column].is_none()) {
+            return None;
+        }
+        let own = (0..values.len()).map(|column| values[column].clone().filter(|_| own.contains(&column)));
+        let own: Vec<_> = own.collect();
+        let before = self.groups.len();
+        let group = self.group(Some(grouping), own);
+        let (size, too_many) = &mut self.sizes[grouping];
+        *size += self.groups.len() - before;
+        *too_many = *size > self.bounds.values;
+        Some(group)
+    }
+
+    fn group(&mut self, of: Option<usize>, values: GroupValues) -> usize {
+        let key = (of, values);
+        if let Some(&group) = self.known.get(&key) {
             return group;
         }
         let group = self.groups.len();
-        self.known.insert(values.clone(), group);
-        self.groups.push(Group { values, lengths: Lengths::default() });
+        self.groups.push(Group { of, values: key.1.clone(), lengths: Lengths::default() });
+        self.known.insert(key, group);
         self.options.ngrams.iter().for_each(|_| self.table.push());
         group
     }
 
-    /// Groups no longer by a column that has too many values to be one.
-    fn leave_out(&mut self, column: usize) {
-        self.columns[column] = Values { seen: FxHashSet::default(), too_many: true };
+    /// Whether a column of the grouping has too many values, or two together.
+    fn is_left_out(&self, grouping: usize) -> bool {
+        self.sizes[grouping].1 || self.groupings[grouping].iter().any(|&column| self.columns[column].too_many)
+    }
+
+    /// Groupings that were found to have too many groups.
+    fn full(&self) -> usize {
+        self.sizes.iter().filter(|(_, too_many)| *too_many).count()
+    }
+
+    /// Sorts what was counted into groups as they are to be from now on.
+    fn regroup(&mut self) {
+        loop {
+            let full = self.full();
+            self.regroup_once();
+            if self.full() == full {
+                return;
+            }
+        }
+    }
+
+    fn regroup_once(&mut self) {
         self.known.clear();
+        self.sizes.iter_mut().for_each(|(size, _)| *size = 0);
         let groups = std::mem::take(&mut self.groups);
         let mut lists = self.table.take().into_iter();
-        self.table = NgramTable::new(0, self.room);
-        for Group { mut values, lengths } in groups {
-            values[column] = None;
-            let into = self.group(values);
-            self.groups[into].lengths.merge(&lengths);
+        self.table = NgramTable::new(0, self.bounds.room);
+        for Group { of, mut values, lengths } in groups {
+            for (value, column) in values.iter_mut().zip(&self.columns) {
+                value.take_if(|_| column.too_many);
+            }
+            let into: Vec<usize> = match of {
+                Some(grouping) => self.group_in(grouping, &values).into_iter().collect(),
+                None if self.apart => self.groups_of(&values),
+                None => vec![self.group(None, values)],
+            };
+            for &group in &into {
+                self.groups[group].lengths.merge(&lengths);
+            }
             for at in 0..self.options.ngrams.len() {
                 let Some(list) = lists.next() else { break };
-                let into = into * self.options.ngrams.len() + at;
-                self.table.absorb(into, list.total, list.error);
-                for (ngram, hash, count) in list.hashed() {
-                    self.table.add(into, hash, ngram, count);
+                for group in &into {
+                    let into = group * self.options.ngrams.len() + at;
+                    self.table.absorb(into, list.total, list.error);
+                    for (ngram, hash, count) in list.hashed() {
+                        self.table.add(into, hash, ngram, count);
+                    }
                 }
             }
         }

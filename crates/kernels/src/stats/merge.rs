@@ -1,7 +1,8 @@
 //! The statistics of all tasks added up, as Parquet and as the summary that the report shows.
 //!
-//! Groups are all rows, then the rows of each value of each grouping column, by column and value. A task counted by
-//! all columns at once, so a group here is the sum of several there. Of the n-grams one list at a time is in memory.
+//! Groups are all rows, then the rows of each value of each grouping column, by column and value, then those of each
+//! pair of values of two columns. A task mostly counted by all columns at once, so a group here is the sum of several
+//! there. Of the n-grams one list at a time is in memory.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,15 +11,15 @@ use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
-use super::MAX_VALUES;
 use super::lengths::{Lengths, UNITS};
-use super::ngrams::{NgramList, NgramTable, ROOM, Room};
+use super::ngrams::{NgramList, NgramTable, Room};
 use super::partial::{Directory, GroupPart, ListPart, PartialFile};
 use super::table::{Table, options, texts, u32s, u64s};
+use super::{BOUNDS, Bounds, groupings};
 use crate::error::{KernelError, Result};
 use crate::formats::shard_file::FinishedFile;
 
-/// Groups of a column in the summary, those of the most rows; the files have all.
+/// Groups of a column, or of two, in the summary, those of the most rows; the files have all.
 const SHOWN_GROUPS: usize = 50;
 /// N-grams of a list in the summary.
 const SHOWN_NGRAMS: usize = 20;
@@ -59,12 +60,16 @@ pub struct Merged {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// All rows first, then groups by column, those of the most rows first.
+    /// All rows first, then groups by column, then by two columns together, those of the most rows first.
     pub groups: Vec<GroupSummary>,
-    /// Groups that are in the files alone.
+    /// Groups of one column that are in the files alone.
     pub more_groups: usize,
+    /// Such groups of two columns.
+    pub more_pairs: usize,
     /// Columns that have too many values to group by.
     pub left_out: Vec<String>,
+    /// Two columns that have too many values together, but not each alone.
+    pub left_out_pairs: Vec<Vec<String>>,
 }
 
 /// One group.
@@ -75,6 +80,12 @@ pub struct GroupSummary {
     pub column: Option<String>,
     /// Its value.
     pub value: Option<String>,
+    /// The second column of a pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_column: Option<String>,
+    /// Its value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_value: Option<String>,
     /// Rows.
     pub rows: u64,
     /// Rows whose text is null.
@@ -121,17 +132,26 @@ pub struct NgramSummary {
     pub top: Vec<(String, u64)>,
 }
 
-/// A column by its place, and a value; all rows where there is none. It orders groups as they are written.
-type Key = Option<(usize, String)>;
-/// Column and value as they are written.
-type GroupName<'a> = (Option<&'a str>, Option<&'a str>);
+/// A grouping by its place, and a value of each of its columns. It orders groups as they are written.
+type Key = (usize, Vec<String>);
+
+/// A group as it is written.
+struct GroupName<'a> {
+    /// Names of the columns, joined by a comma.
+    field: Option<String>,
+    columns: Vec<&'a str>,
+    values: &'a [String],
+}
 
 /// The groups of all tasks.
-#[derive(Default)]
 struct Groups {
+    columns: usize,
+    groupings: Vec<Vec<usize>>,
     known: BTreeMap<Key, Marginal>,
-    values: Vec<usize>,
-    left_out: Vec<bool>,
+    /// Groups of each grouping, and whether they are too many.
+    sizes: Vec<(usize, bool)>,
+    /// Most groups of a grouping.
+    most: usize,
     /// Lists of each task's groups, with the task's place.
     parts: Vec<(usize, Vec<ListPart>)>,
 }
@@ -148,20 +168,20 @@ struct Marginal {
 /// # Errors
 /// `Io` when reading or writing fails; `Format` when a file is damaged.
 pub fn merge(tasks: &[PathBuf], options: &MergeOptions, prefix: &str) -> Result<Merged> {
-    merge_in(tasks, options, prefix, ROOM)
+    merge_within(tasks, options, prefix, BOUNDS)
 }
 
-/// As [`merge`], with another room for n-grams than the usual.
+/// As [`merge`], within other bounds than the usual.
 ///
 /// # Errors
 /// As [`merge`].
-pub fn merge_in(tasks: &[PathBuf], options: &MergeOptions, prefix: &str, room: Room) -> Result<Merged> {
-    let mut groups = Groups {
-        values: vec![0; options.by.len()],
-        left_out: vec![false; options.by.len()],
-        ..Groups::default()
-    };
-    groups.known.insert(None, Marginal::default());
+pub fn merge_within(
+    tasks: &[PathBuf],
+    options: &MergeOptions,
+    prefix: &str,
+    bounds: Bounds,
+) -> Result<Merged> {
+    let mut groups = Groups::new(options.by.len(), bounds.values);
     for (at, task) in tasks.iter().enumerate() {
         groups.add(at, PartialFile::open(task)?.directory()?)?;
     }
@@ -169,81 +189,115 @@ pub fn merge_in(tasks: &[PathBuf], options: &MergeOptions, prefix: &str, room: R
     let mut writers = Writers::create(prefix, options)?;
     let mut summaries = BTreeMap::new();
     for (key, marginal) in &groups.known {
-        let name = match key {
-            Some((column, value)) => (Some(options.by[*column].as_str()), Some(value.as_str())),
-            None => (None, None),
-        };
-        writers.add_lengths(name, &marginal.lengths)?;
+        let name = GroupName::of(key, &groups.groupings, &options.by);
+        writers.add_lengths(&name, &marginal.lengths)?;
         let mut lists = Vec::with_capacity(options.ngrams.len());
         for (at, &n) in options.ngrams.iter().enumerate() {
-            let table = merged(tasks, &groups, (marginal, at), room)?;
-            lists.push(writers.add_ngrams(name, n, &table.lists()[0], options.top)?);
+            let table = merged(tasks, &groups, (marginal, at), bounds.room)?;
+            lists.push(writers.add_ngrams(&name, n, &table.lists()[0], options.top)?);
         }
         if shown.contains(&key) {
-            summaries.insert(key, summary(name, &marginal.lengths, lists));
+            summaries.insert(key, summary(&name, &marginal.lengths, lists));
         }
     }
-    let left_out = options.by.iter().zip(&groups.left_out).filter(|(_, out)| **out);
+    let pairs = |keys: &mut dyn Iterator<Item = &Key>| keys.filter(|key| key.1.len() == 2).count();
+    let (all_pairs, shown_pairs) = (pairs(&mut groups.known.keys()), pairs(&mut shown.iter().copied()));
     Ok(Merged {
         files: writers.finish()?,
         summary: Summary {
             groups: shown.iter().filter_map(|key| summaries.remove(key)).collect(),
-            more_groups: groups.known.len() - shown.len(),
-            left_out: left_out.map(|(name, _)| name.clone()).collect(),
+            more_groups: groups.known.len() - all_pairs - (shown.len() - shown_pairs),
+            more_pairs: all_pairs - shown_pairs,
+            left_out: groups.left_out(&options.by, 1).into_iter().flatten().collect(),
+            left_out_pairs: groups.left_out(&options.by, 2),
         },
     })
 }
 
+impl<'a> GroupName<'a> {
+    fn of((grouping, values): &'a Key, groupings: &[Vec<usize>], by: &'a [String]) -> Self {
+        let columns: Vec<&str> = groupings[*grouping].iter().map(|&column| by[column].as_str()).collect();
+        Self { field: (!columns.is_empty()).then(|| columns.join(",")), columns, values }
+    }
+
+    fn value(&self, at: usize) -> Option<&'a str> {
+        self.values.get(at).map(String::as_str)
+    }
+}
+
 impl Groups {
+    fn new(columns: usize, most: usize) -> Self {
+        let groupings = groupings(columns);
+        let sizes = vec![(0, false); groupings.len()];
+        let mut groups = Self { columns, groupings, known: BTreeMap::new(), sizes, most, parts: Vec::new() };
+        groups.known.insert((0, Vec::new()), Marginal::default());
+        groups
+    }
+
     fn add(&mut self, task: usize, directory: Directory) -> Result<()> {
-        let columns = self.left_out.len();
-        let fits = |part: &GroupPart| part.values.len() == columns;
-        if directory.left_out.len() != columns || !directory.groups.iter().all(fits) {
+        let all = self.groupings.len();
+        let fits = |part: &GroupPart| part.values.len() == self.columns && part.of.is_none_or(|of| of < all);
+        if directory.left_out.len() != all || !directory.groups.iter().all(fits) {
             return Err(KernelError::internal("statistics of tasks that were grouped in different ways"));
         }
-        for (column, &out) in directory.left_out.iter().enumerate() {
+        for (grouping, &out) in directory.left_out.iter().enumerate() {
             if out {
-                self.leave_out(column);
+                self.leave_out(grouping);
             }
         }
-        for group in directory.groups {
-            let part = self.parts.len();
-            self.add_to(None, part, &group.lengths);
-            for (column, value) in group.values.into_iter().enumerate() {
-                if let Some(value) = value.filter(|_| !self.left_out[column]) {
-                    self.add_to(Some((column, value)), part, &group.lengths);
-                    if self.values[column] > MAX_VALUES {
-                        self.leave_out(column);
+        for GroupPart { of, values, lengths, lists } in directory.groups {
+            let part = (!lists.is_empty()).then_some(self.parts.len());
+            for grouping in of.map_or(0..all, |of| of..of + 1) {
+                let own = self.groupings[grouping].iter().map(|&column| values[column].clone());
+                if let Some(own) = own.collect::<Option<Vec<_>>>().filter(|_| !self.sizes[grouping].1) {
+                    self.add_to((grouping, own), part, &lengths);
+                    if self.sizes[grouping].0 > self.most {
+                        self.leave_out(grouping);
                     }
                 }
             }
-            self.parts.push((task, group.lists));
+            self.parts.extend(part.map(|_| (task, lists)));
         }
         Ok(())
     }
 
-    fn add_to(&mut self, key: Key, part: usize, lengths: &Lengths) {
-        let column = key.as_ref().map(|(column, _)| *column);
+    fn add_to(&mut self, key: Key, part: Option<usize>, lengths: &Lengths) {
+        let grouping = key.0;
         let marginal = self.known.entry(key).or_insert_with(|| {
-            if let Some(column) = column {
-                self.values[column] += 1;
-            }
+            self.sizes[grouping].0 += 1;
             Marginal::default()
         });
         marginal.lengths.merge(lengths);
-        marginal.parts.push(part);
+        marginal.parts.extend(part);
     }
 
-    fn leave_out(&mut self, column: usize) {
-        self.left_out[column] = true;
-        self.known.retain(|key, _| key.as_ref().is_none_or(|(of, _)| *of != column));
+    /// Groups no longer by some columns, nor by these and others.
+    fn leave_out(&mut self, grouping: usize) {
+        let columns = &self.groupings[grouping];
+        for (other, (_, too_many)) in self.groupings.iter().zip(&mut self.sizes) {
+            *too_many |= columns.iter().all(|column| other.contains(column));
+        }
+        self.known.retain(|(of, _), _| !self.sizes[*of].1);
+    }
+
+    /// Names of the groupings of so many columns that have too many groups, though none of their columns has.
+    fn left_out(&self, by: &[String], columns: usize) -> Vec<Vec<String>> {
+        let is_left_out = |grouping: &[usize]| {
+            let same = |(other, _): &(&Vec<usize>, &(usize, bool))| other.as_slice() == grouping;
+            self.groupings.iter().zip(&self.sizes).find(same).is_some_and(|(_, (_, too_many))| *too_many)
+        };
+        let left_out = self.groupings.iter().filter(|grouping| {
+            let alone = grouping.len() > 1 && grouping.iter().any(|&column| is_left_out(&[column]));
+            grouping.len() == columns && is_left_out(grouping) && !alone
+        });
+        left_out.map(|grouping| grouping.iter().map(|&column| by[column].clone()).collect()).collect()
     }
 
     /// The groups of the summary, in its order.
     fn most_rows(&self) -> Vec<&Key> {
-        let mut shown = vec![&None];
-        for column in 0..self.left_out.len() {
-            let own = self.known.iter().filter(|(key, _)| key.as_ref().is_some_and(|(of, _)| *of == column));
+        let mut shown = Vec::new();
+        for grouping in 0..self.groupings.len() {
+            let own = self.known.iter().filter(|((of, _), _)| *of == grouping);
             let mut own: Vec<_> = own.collect();
             // Stable: groups of equally many rows stay in the order of their values.
             own.sort_by_key(|(_, marginal)| std::cmp::Reverse(marginal.lengths.rows));
@@ -269,15 +323,17 @@ fn merged(
     Ok(table)
 }
 
-fn summary((column, value): GroupName<'_>, lengths: &Lengths, ngrams: Vec<NgramSummary>) -> GroupSummary {
+fn summary(name: &GroupName<'_>, lengths: &Lengths, ngrams: Vec<NgramSummary>) -> GroupSummary {
     let bins = lengths.measures.iter().zip(UNITS).map(|(measure, unit)| UnitSummary {
         unit,
         total: measure.total,
         bins: measure.ranges().map(|(from, to, count)| Bin { from, to, count }).collect(),
     });
     GroupSummary {
-        column: column.map(str::to_owned),
-        value: value.map(str::to_owned),
+        column: name.columns.first().map(|&column| column.to_owned()),
+        value: name.value(0).map(str::to_owned),
+        other_column: name.columns.get(1).map(|&column| column.to_owned()),
+        other_value: name.value(1).map(str::to_owned),
         rows: lengths.rows,
         without_text: lengths.without_text,
         lengths: bins.collect(),
@@ -293,7 +349,7 @@ struct Writers {
 
 fn create(prefix: &str, name: &str, fields: &[(&str, DataType)]) -> Result<Table> {
     // No names that SQL keeps for itself, as column and from.
-    let group = ["field", "value"].map(|name| Field::new(name, DataType::Utf8, true));
+    let group = ["field", "value", "value_2"].map(|name| Field::new(name, DataType::Utf8, true));
     let own = fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), false));
     Table::create(format!("{prefix}{name}.parquet"), group.into_iter().chain(own).collect())
 }
@@ -320,7 +376,7 @@ impl Writers {
         })
     }
 
-    fn add_lengths(&mut self, group: GroupName<'_>, lengths: &Lengths) -> Result<()> {
+    fn add_lengths(&mut self, group: &GroupName<'_>, lengths: &Lengths) -> Result<()> {
         let counts = [lengths.rows, lengths.without_text].into_iter();
         let totals = lengths.measures.iter().map(|measure| measure.total);
         write(&mut self.groups, group, 1, counts.chain(totals).map(|count| u64s([count])).collect())?;
@@ -339,7 +395,7 @@ impl Writers {
 
     fn add_ngrams(
         &mut self,
-        group: GroupName<'_>,
+        group: &GroupName<'_>,
         n: usize,
         list: &NgramList,
         most: usize,
@@ -368,7 +424,8 @@ impl Writers {
     }
 }
 
-fn write(table: &mut Table, (column, value): GroupName<'_>, rows: usize, own: Vec<ArrayRef>) -> Result<()> {
+fn write(table: &mut Table, group: &GroupName<'_>, rows: usize, own: Vec<ArrayRef>) -> Result<()> {
     let repeated = |text: Option<&str>| options((0..rows).map(|_| text));
-    table.write([vec![repeated(column), repeated(value)], own].concat())
+    let names = [group.field.as_deref(), group.value(0), group.value(1)].map(repeated);
+    table.write([names.to_vec(), own].concat())
 }

@@ -29,7 +29,7 @@ const ZSTD_LEVEL: i32 = 1;
 /// What is in a file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Directory {
-    /// Whether each grouping column had too many values to be one.
+    /// Whether each grouping had too many groups to be one.
     pub left_out: Vec<bool>,
     /// The groups, in the order of their first rows.
     pub groups: Vec<GroupPart>,
@@ -38,6 +38,8 @@ pub struct Directory {
 /// One group in a file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GroupPart {
+    /// The grouping whose group it is; none when it is a part of several.
+    pub of: Option<usize>,
     /// Its value of each grouping column.
     pub values: Vec<Option<String>>,
     /// Its rows.
@@ -79,7 +81,7 @@ pub(super) fn write(
             own.push(ListPart { total: list.total, error: list.error, offset, length, unpacked });
         }
         let values = group.values.iter().map(|value| value.as_deref().map(str::to_owned)).collect();
-        parts.push(GroupPart { values, lengths: group.lengths.clone(), lists: own });
+        parts.push(GroupPart { of: group.of, values, lengths: group.lengths.clone(), lists: own });
     }
     let directory =
         serde_json::to_vec(&Directory { left_out, groups: parts }).map_err(KernelError::internal)?;

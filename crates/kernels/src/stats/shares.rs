@@ -1,4 +1,4 @@
-//! What each step kept and removed of each source and language, as Parquet.
+//! What each step kept and removed of each source and language, and of each pair of both, as Parquet.
 //!
 //! The rows are counted where the steps run (see [`crate::groups`]) and added up by the engine.
 
@@ -8,19 +8,21 @@ use std::sync::Arc;
 use arrow_array::Float64Array;
 use arrow_schema::{DataType, Field};
 
-use super::table::{Table, texts, u64s};
+use super::table::{Table, options, texts, u64s};
 use crate::error::Result;
 use crate::formats::shard_file::FinishedFile;
 
-/// Rows of one value of a column at one step.
+/// Rows of one value of a column, or of a pair of values, at one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepShare {
     /// Name of the step.
     pub step: String,
-    /// `source` or `lang`.
+    /// `source`, `lang` or [`crate::groups::PAIR`].
     pub column: String,
     /// Its value.
     pub value: String,
+    /// The value of the second column of a pair.
+    pub other_value: Option<String>,
     /// Rows that entered the step.
     pub rows_in: u64,
     /// Those among them that it removed.
@@ -37,6 +39,7 @@ pub fn write(path: impl AsRef<Path>, shares: &[StepShare]) -> Result<FinishedFil
         field("step", DataType::Utf8),
         field("field", DataType::Utf8),
         field("value", DataType::Utf8),
+        Field::new("value_2", DataType::Utf8, true),
         field("rows_in", DataType::UInt64),
         field("kept", DataType::UInt64),
         field("removed", DataType::UInt64),
@@ -49,6 +52,7 @@ pub fn write(path: impl AsRef<Path>, shares: &[StepShare]) -> Result<FinishedFil
         texts(shares.iter().map(|share| share.step.as_str())),
         texts(shares.iter().map(|share| share.column.as_str())),
         texts(shares.iter().map(|share| share.value.as_str())),
+        options(shares.iter().map(|share| share.other_value.as_deref())),
         u64s(shares.iter().map(|share| share.rows_in)),
         u64s(shares.iter().map(kept)),
         u64s(shares.iter().map(|share| share.removed)),

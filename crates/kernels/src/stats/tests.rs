@@ -1,6 +1,6 @@
 //! Whole statistics: collected by tasks and added up, against plain loops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +10,10 @@ use arrow_buffer::BooleanBuffer;
 use arrow_schema::{DataType, Field};
 use proptest::prelude::*;
 
-use super::MAX_VALUES;
 use super::collect::{CollectOptions, Collector};
-use super::merge::{GroupSummary, MergeOptions, Merged, merge_in};
-use super::ngrams::{MAX_NGRAM_BYTES, NgramTable, ROOM, Room, hash_of};
+use super::merge::{GroupSummary, MergeOptions, Merged, merge_within};
+use super::ngrams::{MAX_NGRAM_BYTES, NgramTable, Room, hash_of};
+use super::{BOUNDS, Bounds};
 use crate::batch::{Batch, Identity};
 
 /// Text, source, lang; whether the row is selected.
@@ -48,14 +48,14 @@ fn batch(rows: &[Row]) -> Batch {
 }
 
 /// The statistics of rows that are cut into tasks of so many rows, and these into batches.
-fn run(rows: &[Row], tasks: usize, batches: usize, room: Room) -> Merged {
+fn run(rows: &[Row], tasks: usize, batches: usize, bounds: Bounds) -> Merged {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     let folder = std::env::temp_dir().join(format!("gristmill-stats-{}-{run}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let mut files: Vec<PathBuf> = Vec::new();
     for task in rows.chunks(tasks) {
-        let mut collector = Collector::with_room(collect_options(), room);
+        let mut collector = Collector::within(collect_options(), bounds);
         for rows in task.chunks(batches) {
             collector.add(&mut batch(rows)).unwrap();
         }
@@ -64,7 +64,7 @@ fn run(rows: &[Row], tasks: usize, batches: usize, room: Room) -> Merged {
         files.push(file);
     }
     let options = MergeOptions { by: collect_options().by, ngrams: vec![1, 2], top: usize::MAX };
-    let merged = merge_in(&files, &options, &format!("{}/", folder.display()), room).unwrap();
+    let merged = merge_within(&files, &options, &format!("{}/", folder.display()), bounds).unwrap();
     std::fs::remove_dir_all(folder).unwrap();
     merged
 }
@@ -93,6 +93,21 @@ fn plain_ngrams<'a>(rows: impl Iterator<Item = &'a Row>, n: usize) -> BTreeMap<S
     counts
 }
 
+/// The row's value of a column of its group.
+fn value_of<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
+    if column == "source" { row.1.as_deref() } else { row.2.as_deref() }
+}
+
+/// From so few that columns and pairs have too many values and combinations to the usual ones.
+fn bounds() -> impl Strategy<Value = Bounds> {
+    let tight = (1_usize..8, 1_usize..14).prop_map(|(values, combinations)| Bounds {
+        values,
+        combinations,
+        room: BOUNDS.room,
+    });
+    prop_oneof![tight, Just(BOUNDS)]
+}
+
 fn rows() -> impl Strategy<Value = Vec<Row>> {
     let word = "[abc]{1,2}|é|漢字";
     let text = prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "));
@@ -110,22 +125,25 @@ proptest! {
         rows in rows(),
         tasks in 1_usize..41,
         batches in 1_usize..41,
+        bounds in bounds(),
     ) {
-        let whole = run(&rows, usize::MAX, usize::MAX, ROOM);
-        let cut = run(&rows, tasks, batches, ROOM);
+        let whole = run(&rows, usize::MAX, usize::MAX, bounds);
+        let cut = run(&rows, tasks, batches, bounds);
         prop_assert_eq!(checksums(&cut), checksums(&whole));
         prop_assert_eq!(json(&cut), json(&whole));
     }
 
     #[test]
-    fn figures_are_those_of_plain_loops(rows in rows(), tasks in 1_usize..41) {
-        let merged = run(&rows, tasks, 7, ROOM);
+    fn figures_are_those_of_plain_loops(rows in rows(), tasks in 1_usize..41, bounds in bounds()) {
+        let merged = run(&rows, tasks, 7, bounds);
         let selected: Vec<&Row> = rows.iter().filter(|row| row.3).collect();
         for group in &merged.summary.groups {
-            let own: Vec<&Row> = selected.iter().copied().filter(|row| match group.column.as_deref() {
-                None => true,
-                Some("source") => row.1 == group.value,
-                _ => row.2 == group.value,
+            let is_of = |row: &Row, column: Option<&str>, value: &Option<String>| {
+                column.is_none_or(|column| value_of(row, column) == value.as_deref())
+            };
+            let own: Vec<&Row> = selected.iter().copied().filter(|row| {
+                is_of(row, group.column.as_deref(), &group.value)
+                    && is_of(row, group.other_column.as_deref(), &group.other_value)
             }).collect();
             let texts: Vec<&str> = own.iter().filter_map(|row| row.0.as_deref()).collect();
             prop_assert_eq!(group.rows, own.len() as u64);
@@ -152,12 +170,31 @@ proptest! {
                 prop_assert_eq!(&list.top, &plain);
             }
         }
-        for (column, values) in [("source", selected.iter().map(|row| &row.1).collect::<Vec<_>>()),
-            ("lang", selected.iter().map(|row| &row.2).collect())] {
-            for value in values.into_iter().flatten() {
-                prop_assert!(group(&merged, Some(column), Some(value)).is_some());
-            }
+        let of = |columns: &[&str]| -> BTreeSet<Vec<&str>> {
+            selected.iter().filter_map(|row| columns.iter().map(|column| value_of(row, column)).collect()).collect()
+        };
+        let [sources, languages, pairs] = [&["source"][..], &["lang"], &["source", "lang"]].map(of);
+        let fits = |values: &BTreeSet<Vec<&str>>| values.len() <= bounds.values;
+        let fit = fits(&sources) && fits(&languages);
+        for (columns, values, has_groups) in [
+            (("source", None), &sources, fits(&sources)),
+            (("lang", None), &languages, fits(&languages)),
+            (("source", Some("lang")), &pairs, fit && fits(&pairs)),
+        ] {
+            let groups = merged.summary.groups.iter().filter(|group| {
+                (group.column.as_deref(), group.other_column.as_deref()) == (Some(columns.0), columns.1)
+            });
+            let values_of = |group: &'_ GroupSummary| {
+                [&group.value, &group.other_value].into_iter().flatten().cloned().collect::<Vec<_>>()
+            };
+            let found: BTreeSet<Vec<String>> = groups.map(values_of).collect();
+            let own = values.iter().filter(|_| has_groups);
+            let own = own.map(|values| values.iter().map(|&value| value.to_owned()).collect()).collect();
+            prop_assert_eq!(found, own);
         }
+        let names = [("source", &sources), ("lang", &languages)].into_iter().filter(|(_, values)| !fits(values));
+        prop_assert_eq!(&merged.summary.left_out, &names.map(|(name, _)| name).collect::<Vec<_>>());
+        prop_assert_eq!(merged.summary.left_out_pairs.len(), usize::from(fit && !fits(&pairs)));
     }
 
     #[test]
@@ -165,10 +202,11 @@ proptest! {
         rows in rows(),
         tasks in 1_usize..41,
         entries in 1_usize..12,
+        bounds in bounds(),
     ) {
-        let room = Room { entries, bytes: 4 * entries };
-        let merged = run(&rows, tasks, 5, room);
-        prop_assert_eq!(json(&merged), json(&run(&rows, tasks, 3, room)), "the size of batches shows");
+        let bounds = Bounds { room: Room { entries, bytes: 4 * entries }, ..bounds };
+        let merged = run(&rows, tasks, 5, bounds);
+        prop_assert_eq!(json(&merged), json(&run(&rows, tasks, 3, bounds)), "the size of batches shows");
         let selected: Vec<&Row> = rows.iter().filter(|row| row.3).collect();
         let all = &merged.summary.groups[0];
         for list in &all.ngrams {
@@ -214,14 +252,14 @@ fn small_lists_stay_whole_beside_large_ones() {
 #[test]
 fn a_column_of_many_values_groups_nothing_and_all_other_groups_stay() {
     let row = |source: Option<String>| (Some("a b".to_owned()), source, Some("en".to_owned()), true);
-    let mut rows: Vec<Row> = (0..=MAX_VALUES).map(|n| row(Some(n.to_string()))).collect();
+    let mut rows: Vec<Row> = (0..=BOUNDS.values).map(|n| row(Some(n.to_string()))).collect();
     rows.push(row(None));
-    let whole = run(&rows, usize::MAX, 1000, ROOM);
+    let whole = run(&rows, usize::MAX, 1000, BOUNDS);
     assert_eq!(whole.summary.left_out, ["source"]);
     assert_eq!(whole.summary.groups.len(), 2, "all rows, and en");
     let english = group(&whole, Some("lang"), Some("en")).unwrap();
     assert_eq!((english.rows, english.ngrams[1].top[0].1), (rows.len() as u64, rows.len() as u64));
-    let cut = run(&rows, 3000, 1000, ROOM);
+    let cut = run(&rows, 3000, 1000, BOUNDS);
     assert_eq!(
         (json(&cut), checksums(&cut)),
         (json(&whole), checksums(&whole)),
@@ -232,7 +270,7 @@ fn a_column_of_many_values_groups_nothing_and_all_other_groups_stay() {
 #[test]
 fn what_is_longer_than_words_are_is_no_ngram() {
     let text = format!("a {} b", "x".repeat(MAX_NGRAM_BYTES + 1));
-    let merged = run(&[(Some(text), None, None, true)], 1, 1, ROOM);
+    let merged = run(&[(Some(text), None, None, true)], 1, 1, BOUNDS);
     let all = &merged.summary.groups[0];
     assert_eq!(all.lengths[2].total, 3);
     assert_eq!((all.ngrams[0].total, all.ngrams[1].total), (2, 0));
@@ -252,9 +290,9 @@ fn damaged_files_are_errors_and_no_panics() {
         bytes[at] ^= 0x55;
         std::fs::write(&path, &bytes).unwrap();
         // What zstd cannot tell from data is data.
-        let _ = merge_in(std::slice::from_ref(&path), &options, &prefix, ROOM);
+        let _ = merge_within(std::slice::from_ref(&path), &options, &prefix, BOUNDS);
         std::fs::write(&path, &whole[..at]).unwrap();
-        assert!(merge_in(std::slice::from_ref(&path), &options, &prefix, ROOM).is_err(), "cut at {at}");
+        assert!(merge_within(std::slice::from_ref(&path), &options, &prefix, BOUNDS).is_err(), "cut at {at}");
     }
     for name in ["groups", "lengths", "ngrams"] {
         std::fs::remove_file(format!("{prefix}{name}.parquet")).unwrap();
