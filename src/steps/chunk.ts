@@ -14,7 +14,7 @@ import { z } from 'zod'
 import { GristmillError } from '../core/errors.js'
 import type { Columns } from '../kernels/batch.js'
 import { type ChunkSize, chunkCharacters, chunkTokens } from '../kernels/text.js'
-import { withColumns } from './columns.js'
+import { checkText, withColumns } from './columns.js'
 import { defineMapStep } from './step.js'
 
 const ChunkConfig = z
@@ -59,6 +59,7 @@ export const chunk = defineMapStep<ChunkConfig, ChunkPayload>({
         hint: 'put the step before tokenize, or say `by: tokens`',
       })
     }
+    checkText('text', { columns, place })
     return { columns: numbered(columns), identity: null, payload: { by, size, atSpaces: boundary === 'space' } }
   },
 
