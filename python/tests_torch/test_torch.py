@@ -300,7 +300,6 @@ TRAINER = """
 import os, sys
 import torch, transformers
 from gristmill import Loader
-sys.path.insert(0, sys.argv[2])
 from test_torch import Causal
 fields = {"input_ids": "tokens", "labels": "labels"}
 loader = Loader(sys.argv[1], batch_size=8, seed=3, fields=fields, dtype="int64")  # the rank is that of the environment
@@ -308,24 +307,29 @@ class OwnRanks(transformers.Trainer):
     def get_train_dataloader(self):
         return self.train_dataset
 arguments = transformers.TrainingArguments(
-    output_dir=sys.argv[3], num_train_epochs=1, remove_unused_columns=False, report_to=[], save_strategy="no",
+    output_dir=sys.argv[2], num_train_epochs=1, remove_unused_columns=False, report_to=[], save_strategy="no",
     disable_tqdm=True, use_cpu=True, ddp_backend="gloo",
 )
 model = Causal()
 OwnRanks(model=model, args=arguments, train_dataset=loader).train()
-torch.save(model.seen, os.path.join(sys.argv[3], os.environ["RANK"]))
+torch.save(model.seen, os.path.join(sys.argv[2], os.environ["RANK"]))
 """
 
 
 def test_the_trainer_of_hugging_face_sees_all_samples_on_two_ranks(run: Run, tmp_path: Path) -> None:
     """Accelerate would divide each rank's share once more."""
-    command = [sys.executable, "-c", TRAINER, os.fspath(run.path), os.path.dirname(__file__), os.fspath(tmp_path)]
+    command = [sys.executable, "-c", TRAINER, os.fspath(run.path), os.fspath(tmp_path)]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    modules = os.pathsep.join(sys.path)  # this one and those beside it
+    shared = {**os.environ, "PYTHONPATH": modules, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     ranks = [subprocess.Popen(command, env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in (0, 1)]
-    assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
+    try:
+        assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
+    finally:
+        for rank in ranks:
+            rank.kill()
     for rank in (0, 1):
         with Loader(run.path, batch_size=8, seed=3, rank=rank, world_size=2) as loader:
             assert torch.load(tmp_path / str(rank)) == [batch["tokens"].tolist() for batch in loader]
