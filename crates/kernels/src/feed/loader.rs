@@ -6,24 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::batch::Batch;
 use super::config::{Feed, FeedConfig, bad};
 use super::pool::AlignedBuffer;
-use super::prefetch::Prefetcher;
+use super::prefetch::{Prefetcher, Request};
 use super::state::{self, Cursor, GroupPlace};
 use super::stats::Stats;
 use crate::error::{KernelError, Result};
 
 /// The last epoch that can be gone to; places in later ones would not fit their numbers.
 pub const LAST_EPOCH: u64 = (1 << 32) - 1;
-
-/// What came of a request for a batch.
-pub enum Request {
-    /// Here it is.
-    Batch(Batch),
-    /// The time given has passed.
-    Pending,
-}
 
 /// A feed with its threads.
 pub struct Loader {

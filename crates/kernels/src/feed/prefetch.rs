@@ -14,13 +14,20 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::config::{Feed, FeedConfig};
 use super::gather::{self, Filled, Scratch, Shape};
-use super::loader::Request;
 use super::masks::Static;
 use super::order::{OrderCache, SampleId};
 use super::pool::{AlignedBuffer, Home, Lease, Slot};
 use super::state::{Cursor, GroupPlace};
 use super::stats::{Counters, Stats};
 use crate::error::{KernelError, Result};
+
+/// What came of a request for a batch.
+pub enum Request {
+    /// Here it is.
+    Batch(Batch),
+    /// The time given has passed.
+    Pending,
+}
 
 /// What threads, caller and leases share.
 pub struct Prefetcher {
